@@ -1,0 +1,113 @@
+"""Every error Isthmus raises on purpose.
+
+The tree (the transport maps each branch to one status code, in one place)::
+
+    IsthmusError
+    +-- InvalidInputError          the caller's data is wrong; names the field (and the image's index)
+    +-- LimitExceededError         the caller's data is too large; names the field, the limit and the value
+    +-- OverloadedError            the queue is full; says when to try again
+    +-- NotReadyError              starting or draining
+    +-- BundleError                a bundle can't be used; names the file
+    |   +-- BundleIntegrityError   missing, altered or half-written file
+    |   +-- BundleSchemaError      made by a newer (or unknown) schema
+    |   `-- ClassifierMismatchError  the running classifier isn't the calibrated one
+    +-- ClassifierError            a classifier can't be loaded or breaks its contract
+    |   `-- GradientsUnavailableError  no way to differentiate it
+    +-- DataError                  a folder, zip, npz or data set can't be read, or has the wrong labels
+    +-- CalibrationError           there is not enough, or not the right, data to calibrate
+    `-- MissingExtraError          an optional dependency is not installed; says which extra brings it
+"""
+
+from __future__ import annotations
+
+
+class IsthmusError(Exception):
+    """Base of all errors raised on purpose; its text is safe to show to a caller."""
+
+
+class InvalidInputError(IsthmusError):
+    """The caller's data is wrong.
+
+    Args:
+        message: What is wrong and what would be right.
+        field: The offending field, in the caller's terms, such as ``images[3]``.
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class LimitExceededError(IsthmusError):
+    """The caller's data is larger than this deployment accepts.
+
+    Args:
+        message: The limit, and the value that passed it.
+        field: The offending field, in the caller's terms, such as ``images``.
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class OverloadedError(IsthmusError):
+    """The service can't take more work now.
+
+    Args:
+        message: What is full.
+        retry_after: Seconds after which trying again makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotReadyError(IsthmusError):
+    """The service is starting or draining."""
+
+
+class BundleError(IsthmusError):
+    """A bundle can't be used."""
+
+
+class BundleIntegrityError(BundleError):
+    """A bundle's file is missing, altered or half-written."""
+
+
+class BundleSchemaError(BundleError):
+    """A bundle was written by a newer or unknown schema."""
+
+
+class ClassifierMismatchError(BundleError):
+    """The running classifier does not give the answers stored at calibration."""
+
+
+class ClassifierError(IsthmusError):
+    """A classifier can't be loaded, or breaks its contract (images in, finite logits out)."""
+
+
+class GradientsUnavailableError(ClassifierError):
+    """The classifier can't be differentiated."""
+
+
+class DataError(IsthmusError):
+    """Images or labels can't be read, or don't fit the classifier."""
+
+
+class CalibrationError(IsthmusError):
+    """There is not enough, or not the right, data to calibrate."""
+
+
+class MissingExtraError(IsthmusError):
+    """An optional dependency is not installed.
+
+    Args:
+        package: The package that is missing.
+        extra: The extra of this project that brings it.
+        purpose: What it is needed for.
+    """
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}: pip install 'isthmus[{extra}]'")

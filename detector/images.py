@@ -1,0 +1,82 @@
+"""Canonical images: the one conversion from what callers have to what the detector works on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.classifiers.base import Float32Array
+from detector.errors import InvalidInputError
+
+_CHANNEL_COUNTS = (1, 3)
+
+
+def to_canonical(images: NDArray[Any], shape: tuple[int, int, int], *, field: str = "images") -> Float32Array:
+    """Check images and make them canonical: float32 (N, channels, height, width), values in [0, 1].
+
+    Args:
+        images: uint8 with values 0..255 or float16/32/64 with values in [0, 1]; (N, H, W, C) or one image (H, W, C).
+            Grey images may leave out the channel axis only in the single-image form (H, W).
+        shape: What the classifier takes: (channels, height, width).
+        field: The caller's name for `images`, for error messages.
+
+    Returns:
+        A new float32 array, (N, channels, height, width).
+
+    Raises:
+        InvalidInputError: Wrong dtype, shape or channel count, no image at all, NaN or infinite or out-of-range
+            pixels. The message names the field and the first offending image.
+    """
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise InvalidInputError(f"dtype must be uint8 or floating point, not {images.dtype}", field=field)
+    batch = _as_batch(images, shape, field)
+    if images.dtype == np.uint8:
+        canonical = batch.astype(np.float32) / np.float32(255)
+    else:
+        canonical = batch.astype(np.float32)
+        _check_pixels(canonical, field)
+    return np.ascontiguousarray(canonical.transpose(0, 3, 1, 2))
+
+
+def to_pixels(images: Float32Array) -> NDArray[np.uint8]:
+    """Round canonical images to what a service sees: uint8 (N, height, width, channels)."""
+    return np.ascontiguousarray(np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1))
+
+
+def _as_batch(images: NDArray[Any], shape: tuple[int, int, int], field: str) -> NDArray[Any]:
+    channels, height, width = shape
+    batch = images
+    if batch.ndim == 2:  # noqa: PLR2004 - a grey image without its channel axis
+        batch = batch[:, :, None]
+    if batch.ndim == 3:  # noqa: PLR2004 - one image
+        batch = batch[None]
+    if batch.ndim != 4:  # noqa: PLR2004 - (N, H, W, C)
+        raise InvalidInputError(
+            f"shape must be (N, {height}, {width}, {channels}) or one image, not {images.shape}", field=field
+        )
+    if batch.shape[0] == 0:
+        raise InvalidInputError("the batch is empty; send at least one image", field=field)
+    if batch.shape[3] != channels:
+        hint = "; axes are (N, height, width, channels)" if batch.shape[1] in _CHANNEL_COUNTS else ""
+        raise InvalidInputError(f"{channels} channel(s) expected, not {batch.shape[3]}{hint}", field=field)
+    if batch.shape[1:3] != (height, width):
+        raise InvalidInputError(
+            f"{height} x {width} pixels expected, not {batch.shape[1]} x {batch.shape[2]}", field=field
+        )
+    return batch
+
+
+def _check_pixels(batch: Float32Array, field: str) -> None:
+    finite = np.isfinite(batch).all(axis=(1, 2, 3))
+    if not finite.all():
+        raise InvalidInputError("has NaN or infinite pixels", field=f"{field}[{int(np.argmin(finite))}]")
+    inside = ((batch >= 0) & (batch <= 1)).all(axis=(1, 2, 3))
+    if not inside.all():
+        first = int(np.argmin(inside))
+        low, high = float(batch[first].min()), float(batch[first].max())
+        raise InvalidInputError(
+            f"float pixels must lie in [0, 1], found {low:.4g} to {high:.4g}; send uint8 for 0..255",
+            field=f"{field}[{first}]",
+        )

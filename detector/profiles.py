@@ -1,0 +1,178 @@
+"""Path profiles: everything recorded while walking from images to the end points of their paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from detector.errors import CalibrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from detector.classifiers.base import Float32Array
+
+
+class PathKind(StrEnum):
+    """Where a path leads.
+
+    PROTOTYPE: to a prototype of the predicted class. RUNNER_UP_PROTOTYPE: to one of the class with the second largest
+    logit. BLUR: to the image's own blurred copy.
+    """
+
+    PROTOTYPE = "prototype"
+    RUNNER_UP_PROTOTYPE = "runner_up_prototype"
+    BLUR = "blur"
+
+
+@dataclass(frozen=True)
+class PathTarget:
+    """One path of the plan: its kind, and which of a class's prototypes it leads to (0 for a blur)."""
+
+    kind: PathKind
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        """The path's name everywhere: ``prototype[0]``, ``runner_up_prototype[0]``, ``blur``."""
+        return self.kind.value if self.kind is PathKind.BLUR else f"{self.kind.value}[{self.index}]"
+
+
+@dataclass(frozen=True)
+class PathPlan:
+    """Which paths are walked, and where on them the classifier is asked.
+
+    Args:
+        targets: The paths, in profile order.
+        alphas: Inner grid points, rising, in (0, 1]. The image itself (alpha 0) is shared by all paths and always
+            asked once. A prototype's own answer (alpha 1) does not depend on the image and is kept in the bundle.
+        blur_sigma: Standard deviation of the Gaussian blur, pixels of the classifier's input.
+
+    Raises:
+        CalibrationError: No path, or a grid that does not rise within (0, 1].
+    """
+
+    targets: tuple[PathTarget, ...]
+    alphas: tuple[float, ...]
+    blur_sigma: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise CalibrationError("a path plan needs at least one path")
+        grid = (0.0, *self.alphas)
+        if not self.alphas or any(b <= a for a, b in zip(grid, grid[1:], strict=False)) or self.alphas[-1] > 1:
+            raise CalibrationError(f"alphas must rise within (0, 1], not {self.alphas}")
+        if self.blur_sigma <= 0:
+            raise CalibrationError(f"blur_sigma must be positive, not {self.blur_sigma}")
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """All alphas of a profile: 0, then the inner ones."""
+        return (0.0, *self.alphas)
+
+    @property
+    def forwards_per_image(self) -> int:
+        """Classifier forwards one image costs: itself once, and every inner point of every path."""
+        return 1 + len(self.targets) * len(self.alphas)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready mapping that `from_json` reads back."""
+        return {
+            "targets": [{"kind": t.kind.value, "index": t.index} for t in self.targets],
+            "alphas": list(self.alphas),
+            "blur_sigma": self.blur_sigma,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> PathPlan:
+        """Read what `to_json` wrote.
+
+        Raises:
+            CalibrationError: A field is missing or out of range.
+        """
+        try:
+            return cls(
+                targets=tuple(PathTarget(PathKind(t["kind"]), int(t["index"])) for t in fields["targets"]),
+                alphas=tuple(float(a) for a in fields["alphas"]),
+                blur_sigma=float(fields["blur_sigma"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CalibrationError(f"path plan: unreadable field: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class PathProfile:
+    """The logits of a batch of images along their paths, and what follows from them.
+
+    Args:
+        plan: The paths and the grid.
+        logits: float32 (N, paths, grid, classes); grid point 0 is the image itself, the same on every path.
+    """
+
+    plan: PathPlan
+    logits: Float32Array
+
+    @property
+    def image_logits(self) -> Float32Array:
+        """float32 (N, classes): the classifier's answer on the images themselves."""
+        return self.logits[:, 0, 0]
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """int64 (N,): the predicted class."""
+        return np.argmax(self.image_logits, axis=1)
+
+    @cached_property
+    def runner_up(self) -> NDArray[np.int64]:
+        """int64 (N,): the class with the second largest logit."""
+        return runner_up_classes(self.image_logits)
+
+    @cached_property
+    def losses(self) -> Float32Array:
+        """float32 (N, paths, grid): cross-entropy of the predicted class, nats, >= 0."""
+        return path_losses(self.logits, self.predicted)
+
+    @cached_property
+    def margins(self) -> Float32Array:
+        """float32 (N, paths, grid): the predicted class's logit minus the largest other logit."""
+        return path_margins(self.logits, self.predicted)
+
+
+def runner_up_classes(logits: Float32Array) -> NDArray[np.int64]:
+    """int64 (N,): the class with the second largest of `logits` (N, classes); ties go to the lower index."""
+    masked = logits.copy()
+    np.put_along_axis(masked, np.argmax(logits, axis=1)[:, None], -np.inf, axis=1)
+    return np.argmax(masked, axis=1)
+
+
+def path_losses(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
+    """Cross-entropy of one class per image along its paths.
+
+    Args:
+        logits: float32 (N, paths, grid, classes).
+        classes: int64 (N,), the class per image.
+
+    Returns:
+        float32 (N, paths, grid), nats, >= 0.
+    """
+    top = logits.max(axis=-1, keepdims=True)
+    log_total = np.log(np.exp(logits - top).sum(axis=-1)) + top[..., 0]
+    return np.maximum(log_total - _logit_of(logits, classes), 0)
+
+
+def path_margins(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
+    """One class's logit minus the largest other logit, shapes as in `path_losses`; any sign."""
+    own = _logit_of(logits, classes)
+    others = logits.copy()
+    np.put_along_axis(others, classes[:, None, None, None], -np.inf, axis=-1)
+    return own - others.max(axis=-1)
+
+
+def _logit_of(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
+    return np.take_along_axis(logits, classes[:, None, None, None], axis=-1)[..., 0]
