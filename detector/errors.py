@@ -7,6 +7,9 @@ The tree (the transport maps each branch to one status code, in one place)::
     +-- LimitExceededError         the caller's data is too large; names the field, the limit and the value
     +-- OverloadedError            the queue is full; says when to try again
     +-- NotReadyError              starting or draining
+    +-- DeadlineError              the caller's deadline passed before there was an answer
+    +-- ServiceFailedError         the service failed; only its log says why, under the id in the message
+    +-- SettingsError              a setting is wrong; names it
     +-- BundleError                a bundle can't be used; names the file
     |   +-- BundleIntegrityError   missing, altered or half-written file
     |   +-- BundleSchemaError      made by a newer (or unknown) schema
@@ -66,6 +69,18 @@ class OverloadedError(IsthmusError):
 
 class NotReadyError(IsthmusError):
     """The service is starting or draining."""
+
+
+class DeadlineError(IsthmusError):
+    """The caller's deadline passed before there was an answer."""
+
+
+class ServiceFailedError(IsthmusError):
+    """The service failed in a way that is its operator's to mend; its log tells more under the id in the message."""
+
+
+class SettingsError(IsthmusError):
+    """A setting of the service is unknown or out of range, or can't be put into effect."""
 
 
 class BundleError(IsthmusError):

@@ -1,0 +1,1 @@
+"""Generated gRPC stubs, one sub-package per API version."""
