@@ -1,0 +1,148 @@
+"""An ONNX file as a `Classifier`, run by ONNX Runtime alone: this is what serves."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from detector.classifiers.base import Float32Array, ImageSpec, OutputKind
+from detector.classifiers.options import check_spec, infer_spec, pixel_type
+from detector.classifiers.outputs import (
+    as_rows,
+    as_spec_images,
+    class_names,
+    detect_output_kind,
+    probe_images,
+    to_logits,
+)
+from detector.classifiers.session import open_session
+from detector.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+_LOG = logging.getLogger("isthmus")
+
+
+class OnnxClassifier:
+    """A classifier in an ONNX graph.
+
+    Args:
+        model: Path of the ONNX file, or its bytes.
+        spec: How the graph wants its images; None works it out from the graph's input (RGB, values in [0, 1] unless
+            the input is uint8).
+        labels: One name per class; None means ``class_0``, ``class_1``, ...
+        threads: CPU threads within one run; None leaves the choice to ONNX Runtime.
+        output_kind: What the graph puts out; None looks at its answers to a few random images.
+        output_name: Which output holds the classes, for graphs with several.
+        max_batch: Most images put through the graph at once.
+
+    Raises:
+        ClassifierError: The model can't be run, or contradicts an argument; the message names the argument.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | bytes,
+        *,
+        spec: ImageSpec | None = None,
+        labels: Sequence[str] | None = None,
+        threads: int | None = None,
+        output_kind: OutputKind | None = None,
+        output_name: str | None = None,
+        max_batch: int = 256,
+    ) -> None:
+        session = open_session(model, threads=threads)
+        self._session = session.runtime
+        self._name = "ONNX model" if isinstance(model, bytes) else Path(model).name
+        graph_input = _only_input(self._session.get_inputs())
+        dtype = pixel_type(graph_input.type)
+        if spec is None:
+            spec = infer_spec(graph_input.shape, dtype)
+        else:
+            check_spec(spec, graph_input.shape, dtype)
+        self._spec = spec
+        self.input_name: str = graph_input.name
+        self.output_name: str = output_name or _class_output(self._session.get_outputs())
+        batch = graph_input.shape[0]
+        self.fixed_batch: int | None = batch if isinstance(batch, int) and batch > 0 else None
+        self._chunk = self.fixed_batch or max_batch
+        answers = self._outputs(probe_images(spec))
+        self._labels = class_names(labels, answers.shape[1])
+        self._output_kind = output_kind or detect_output_kind(answers)
+        self.description = f"{self._name} on {session.device} (ONNX Runtime), {len(self._labels)} classes"
+        _LOG.info("classifier: %s", self.description)
+        if output_kind is None and self._output_kind is OutputKind.PROBABILITIES:
+            _LOG.info("classifier: %s puts out probabilities; their logarithms are used as logits", self._name)
+
+    @property
+    def spec(self) -> ImageSpec:
+        """How the graph wants its images."""
+        return self._spec
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name per class, in output order."""
+        return self._labels
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the graph puts out."""
+        return self._output_kind
+
+    def logits(self, images: Float32Array) -> Float32Array:
+        """Classify canonical images.
+
+        Args:
+            images: float32 (N, channels, height, width), values in [0, 1], any N >= 1.
+
+        Returns:
+            float32 (N, classes): logits, or log-probabilities where the graph puts out probabilities.
+
+        Raises:
+            ClassifierError: The graph failed, or put out something that is not (N, classes) finite numbers.
+        """
+        rows = self._outputs(as_spec_images(images, self._spec))
+        if rows.shape[1] != len(self._labels):
+            raise ClassifierError(f"{self._name}: put out {rows.shape[1]} classes instead of {len(self._labels)}")
+        return to_logits(rows, self._output_kind)
+
+    def _outputs(self, images: Float32Array) -> Float32Array:
+        chunks = [self._run(images[start : start + self._chunk]) for start in range(0, len(images), self._chunk)]
+        return np.concatenate(chunks)
+
+    def _run(self, images: Float32Array) -> Float32Array:
+        count = len(images)
+        if self.fixed_batch is not None and count < self.fixed_batch:
+            images = np.concatenate([images, np.repeat(images[-1:], self.fixed_batch - count, axis=0)])
+        try:
+            (output,) = self._session.run([self.output_name], {self.input_name: self._spec.encode(images)})
+        # ONNX Runtime's exceptions share no base class below Exception.
+        except Exception as error:
+            raise ClassifierError(f"{self._name}: the graph failed: {str(error).splitlines()[0]}") from error
+        return as_rows(output, len(images), self._name)[:count]
+
+
+def _only_input(inputs: Sequence[Any]) -> Any:
+    if len(inputs) != 1:
+        names = ", ".join(entry.name for entry in inputs)
+        raise ClassifierError(f"the model has {len(inputs)} inputs ({names}); exactly one, the images, is expected")
+    return inputs[0]
+
+
+def _class_output(outputs: Sequence[Any]) -> str:
+    """The output that can hold one row of numbers per image: the only one, or the only float matrix."""
+    if len(outputs) == 1:
+        return str(outputs[0].name)
+    matrices = [str(o.name) for o in outputs if "float" in o.type and len(o.shape) == 2]  # noqa: PLR2004 - a matrix
+    if len(matrices) != 1:
+        names = ", ".join(entry.name for entry in outputs)
+        raise ClassifierError(f"the model has several outputs ({names}): pass output_name")
+    return matrices[0]
+
+
+__all__ = ["OnnxClassifier"]

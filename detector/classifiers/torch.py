@@ -1,0 +1,185 @@
+"""A torch module as a `Classifier` that can be differentiated. Offline only: nothing that serves imports this."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from detector.classifiers.base import ChannelOrder, Float32Array, ImageSpec, Layout, OutputKind, PixelType
+from detector.classifiers.outputs import (
+    as_rows,
+    as_spec_images,
+    class_names,
+    detect_output_kind,
+    probe_images,
+    to_logits,
+)
+from detector.errors import ClassifierError, GradientsUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+_CHUNK = 256
+
+
+class TorchClassifier:
+    """A classifier in a torch module, kept in evaluation mode with its parameters frozen.
+
+    A module built for float16 is computed in float32, which is what processors without half arithmetic need and
+    what gradients want.
+
+    Args:
+        module: Takes a batch as `spec` describes it; returns (N, classes), alone, first in a tuple, or as the field
+            ``logits``. It is changed in place.
+        spec: How the module wants its images.
+        labels: One name per class; None means ``class_0``, ``class_1``, ...
+        output_kind: What the module puts out; None looks at its answers to a few random images.
+        name: What to call it in descriptions and errors.
+
+    Raises:
+        ClassifierError: The module fails on images of `spec`, or contradicts an argument.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        spec: ImageSpec,
+        *,
+        labels: Sequence[str] | None = None,
+        output_kind: OutputKind | None = None,
+        name: str = "torch module",
+    ) -> None:
+        self.module = _frozen(module, spec)
+        self.device = _device(module)
+        self._spec = spec
+        self._name = name
+        answers = self._rows(probe_images(spec))
+        self._labels = class_names(labels, answers.shape[1])
+        self._output_kind = output_kind or detect_output_kind(answers)
+        self.description = f"{name} on {self.device} (torch), {len(self._labels)} classes"
+
+    @property
+    def spec(self) -> ImageSpec:
+        """How the module wants its images."""
+        return self._spec
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name per class, in output order."""
+        return self._labels
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the module puts out."""
+        return self._output_kind
+
+    def logits(self, images: Float32Array) -> Float32Array:
+        """Classify canonical images.
+
+        Args:
+            images: float32 (N, channels, height, width), values in [0, 1], any N >= 1.
+
+        Returns:
+            float32 (N, classes): logits, or log-probabilities where the module puts out probabilities.
+
+        Raises:
+            ClassifierError: The module failed, or put out something that is not (N, classes) finite numbers.
+        """
+        return to_logits(self._rows(as_spec_images(images, self._spec)), self._output_kind)
+
+    def differentiable_logits(self, images: Tensor) -> Tensor:
+        """Classify canonical images with gradients to the pixels.
+
+        Args:
+            images: float32 (N, channels, height, width), values in [0, 1], on any device.
+
+        Returns:
+            float32 (N, classes) on the device of `images`: logits, or log-probabilities.
+
+        Raises:
+            GradientsUnavailableError: The module takes whole uint8 levels.
+            ClassifierError: The module failed.
+        """
+        if self._spec.dtype is PixelType.UINT8:
+            raise GradientsUnavailableError(
+                f"{self._name} takes uint8 pixels, which have no gradient: pass a gradient source that takes floats"
+            )
+        rows = self._forward(encode_tensor(self._spec, images.to(self.device))).flatten(1).float().to(images.device)
+        if self._output_kind is OutputKind.LOGITS:
+            return rows
+        return torch.log(rows.clamp_min(torch.finfo(torch.float32).tiny))
+
+    def _rows(self, images: Float32Array) -> Float32Array:
+        with torch.no_grad():
+            return np.concatenate([self._chunk(images[i : i + _CHUNK]) for i in range(0, len(images), _CHUNK)])
+
+    def _chunk(self, images: Float32Array) -> Float32Array:
+        encoded = torch.from_numpy(self._spec.encode(images)).to(self.device)
+        if self._spec.dtype is PixelType.FLOAT16:
+            encoded = encoded.float()
+        return as_rows(self._forward(encoded).cpu().numpy(), len(images), self._name)
+
+    def _forward(self, encoded: Tensor) -> Tensor:
+        try:
+            return _class_tensor(self.module(encoded))
+        # A user's module may raise anything; an exported program raises AssertionError on a wrong shape.
+        except Exception as error:
+            reason = (str(error).splitlines() or [repr(error)])[0]
+            raise ClassifierError(
+                f"{self._name}: fails on a {encoded.dtype} batch of shape {tuple(encoded.shape)}: {reason}"
+            ) from error
+
+
+def encode_tensor(spec: ImageSpec, images: Tensor) -> Tensor:
+    """`ImageSpec.encode` in differentiable torch operations, for float inputs; float16 inputs stay float32.
+
+    Args:
+        spec: Of a classifier that takes floats.
+        images: float32 (N, channels, height, width), values in [0, 1].
+
+    Returns:
+        float32 (N, *spec.input_shape).
+    """
+    low, high = spec.value_range
+    values = images.flip(1) if spec.channel_order is ChannelOrder.BGR else images
+    if (low, high) != (0.0, 1.0):
+        values = values * (high - low) + low
+    if spec.mean:
+        values = values - torch.tensor(spec.mean, device=values.device)[:, None, None]
+    if spec.std:
+        values = values / torch.tensor(spec.std, device=values.device)[:, None, None]
+    return values.permute(0, 2, 3, 1).contiguous() if spec.layout is Layout.NHWC else values
+
+
+def _frozen(module: nn.Module, spec: ImageSpec) -> nn.Module:
+    # Programs made by torch.export have no modes: they were exported in the one they run in.
+    with contextlib.suppress(NotImplementedError):
+        module.eval()
+    for parameter in module.parameters():
+        parameter.requires_grad = False
+    return module.float() if spec.dtype is PixelType.FLOAT16 else module
+
+
+def _device(module: nn.Module) -> torch.device:
+    for tensor in (*module.parameters(), *module.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def _class_tensor(output: Any) -> Tensor:
+    value = output
+    if isinstance(value, Mapping) and "logits" in value:
+        value = value["logits"]
+    elif hasattr(value, "logits"):
+        value = value.logits
+    elif isinstance(value, tuple | list) and value:
+        value = value[0]
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"put out {type(output).__name__}; a tensor (N, classes) is expected")
+    return value
