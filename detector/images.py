@@ -13,7 +13,9 @@ from detector.errors import InvalidInputError
 _CHANNEL_COUNTS = (1, 3)
 
 
-def to_canonical(images: NDArray[Any], shape: tuple[int, int, int], *, field: str = "images") -> Float32Array:
+def to_canonical(
+    images: NDArray[Any], shape: tuple[int, int, int], *, field: str = "images", first: int = 0
+) -> Float32Array:
     """Check images and make them canonical: float32 (N, channels, height, width), values in [0, 1].
 
     Args:
@@ -21,6 +23,7 @@ def to_canonical(images: NDArray[Any], shape: tuple[int, int, int], *, field: st
             Grey images may leave out the channel axis only in the single-image form (H, W).
         shape: What the classifier takes: (channels, height, width).
         field: The caller's name for `images`, for error messages.
+        first: Where `images` is part of a larger batch, the index there of its first image, for error messages.
 
     Returns:
         A new float32 array, (N, channels, height, width).
@@ -36,7 +39,7 @@ def to_canonical(images: NDArray[Any], shape: tuple[int, int, int], *, field: st
         canonical = batch.astype(np.float32) / np.float32(255)
     else:
         canonical = batch.astype(np.float32)
-        _check_pixels(canonical, field)
+        _check_pixels(canonical, field, first)
     return np.ascontiguousarray(canonical.transpose(0, 3, 1, 2))
 
 
@@ -68,15 +71,15 @@ def _as_batch(images: NDArray[Any], shape: tuple[int, int, int], field: str) -> 
     return batch
 
 
-def _check_pixels(batch: Float32Array, field: str) -> None:
+def _check_pixels(batch: Float32Array, field: str, first: int) -> None:
     finite = np.isfinite(batch).all(axis=(1, 2, 3))
     if not finite.all():
-        raise InvalidInputError("has NaN or infinite pixels", field=f"{field}[{int(np.argmin(finite))}]")
+        raise InvalidInputError("has NaN or infinite pixels", field=f"{field}[{first + int(np.argmin(finite))}]")
     inside = ((batch >= 0) & (batch <= 1)).all(axis=(1, 2, 3))
     if not inside.all():
-        first = int(np.argmin(inside))
-        low, high = float(batch[first].min()), float(batch[first].max())
+        outside = int(np.argmin(inside))
+        low, high = float(batch[outside].min()), float(batch[outside].max())
         raise InvalidInputError(
             f"float pixels must lie in [0, 1], found {low:.4g} to {high:.4g}; send uint8 for 0..255",
-            field=f"{field}[{first}]",
+            field=f"{field}[{first + outside}]",
         )
