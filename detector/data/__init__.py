@@ -1,1 +1,1 @@
-"""data."""
+"""Images from files and data sets."""

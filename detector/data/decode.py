@@ -91,20 +91,46 @@ def decode_image(
         InvalidInputError: Empty, of another format, truncated or corrupt.
         LimitExceededError: More bytes or pixels than `limits` allow; raised before any pixel is decoded.
     """
-    channels, height, width = shape
     image = _open(data, limits, field)
     try:
-        pixels = _pixels(image, "RGB" if channels > 1 else "L", (width, height))
+        return _decoded(image, shape)
     except Exception as error:  # Pillow raises almost anything on hostile bytes: OSError, struct.error, KeyError...
         raise InvalidInputError(_reason(error), field=field) from error
-    return np.ascontiguousarray(pixels.reshape(height, width, channels))
+
+
+def fit_image(image: Image.Image, shape: tuple[int, int, int]) -> UInt8Array:
+    """Scale an image that is already in memory as `decode_image` does, without its orientation.
+
+    Args:
+        image: Any Pillow image.
+        shape: What the classifier takes: (channels, height, width).
+
+    Returns:
+        uint8 (height, width, channels), values 0..255, a new contiguous array.
+    """
+    return _flatten(_scale(image, (shape[2], shape[1])), shape)
+
+
+def fit_pixels(pixels: UInt8Array, shape: tuple[int, int, int]) -> UInt8Array:
+    """Scale pixels as `fit_image` does; `pixels` are uint8 (H, W, 1) or (H, W, 3)."""
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    return fit_image(image, shape)
+
+
+def check_bytes(size: int, limits: DecodeLimits, field: str) -> None:
+    """Refuse a file of `size` bytes before it is read.
+
+    Raises:
+        LimitExceededError: `size` is above ``limits.max_bytes``.
+    """
+    if size > limits.max_bytes:
+        raise LimitExceededError(f"{size} bytes, at most {limits.max_bytes} are accepted", field=field)
 
 
 def _open(data: bytes, limits: DecodeLimits, field: str) -> ImageFile:
     if not data:
         raise InvalidInputError("is empty; send a JPEG, PNG or WebP file", field=field)
-    if len(data) > limits.max_bytes:
-        raise LimitExceededError(f"{len(data)} bytes, at most {limits.max_bytes} are accepted", field=field)
+    check_bytes(len(data), limits, field)
     kind = _kind(data)
     if kind is None:
         raise InvalidInputError("is not a JPEG, PNG or WebP file", field=field)
@@ -163,23 +189,29 @@ def _reason(error: Exception) -> str:
     return "is corrupt and can't be decoded; save it again as JPEG, PNG or WebP"
 
 
-def _pixels(image: ImageFile, mode: str, size: tuple[int, int]) -> UInt8Array:
+def _decoded(image: ImageFile, shape: tuple[int, int, int]) -> UInt8Array:
+    size = (shape[2], shape[1])
     side = 2 * max(size)
     if isinstance(image, JpegImageFile) and min(image.size) >= 2 * side:
-        image.draft(
-            image.mode, (side, side)
-        )  # a JPEG shrinks for free while decoding; twice the size is left to filter
+        image.draft(image.mode, (side, side))  # a JPEG shrinks for free while decoding; the filter still halves it
     image.load()
     turn = _orientation(image)
-    flat = _expand(image)
-    before = size[::-1] if turn in _SIDEWAYS else size
-    if flat.size != before:  # scaled before it is turned and flattened: those steps then cost next to nothing
-        flat = flat.resize(before, Image.Resampling.BILINEAR)
-    if turn in _TURNED:
-        flat = flat.transpose(_TURNED[turn])
-    if flat.has_transparency_data:
-        flat = Image.alpha_composite(Image.new("RGBA", flat.size, _WHITE), flat.convert("RGBA"))
-    return np.asarray(flat.convert(mode), dtype=np.uint8)
+    # Scaled before it is turned and flattened: those steps then cost next to nothing.
+    scaled = _scale(image, size[::-1] if turn in _SIDEWAYS else size)
+    return _flatten(scaled.transpose(_TURNED[turn]) if turn in _TURNED else scaled, shape)
+
+
+def _scale(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    expanded = _expand(image)
+    return expanded if expanded.size == size else expanded.resize(size, Image.Resampling.BILINEAR)
+
+
+def _flatten(image: Image.Image, shape: tuple[int, int, int]) -> UInt8Array:
+    channels, height, width = shape
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image.convert("RGBA"))
+    pixels = np.array(image.convert("RGB" if channels > 1 else "L"), dtype=np.uint8)
+    return pixels.reshape(height, width, channels)
 
 
 def _orientation(image: Image.Image) -> int:
