@@ -63,8 +63,9 @@ def open_archive(path: Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> Archiv
     with opened_zip(path) as archive:
         if len(archive.infolist()) > MAX_IMAGES:
             raise DataError(f"{path}: more than {MAX_IMAGES} members; give a part of them")
-        unsafe = [name for name in archive.namelist() if not _is_inside(name)]
-        safe = [name for name in archive.namelist() if _is_inside(name)]
+        names = dict.fromkeys(archive.namelist())  # a name may stand there twice; the last one counts
+        unsafe = [name for name in names if not _is_inside(name)]
+        safe = [name for name in names if _is_inside(name)]
         layout = find_layout(
             [name for name in safe if not name.endswith("/")],
             [name for name in safe if name.endswith("/")],

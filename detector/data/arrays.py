@@ -1,6 +1,7 @@
 """Images in an .npz: `images` uint8 (N, H, W, C), optional `labels` int (N,), optional `class_names`.
 
-Images are streamed one by one from the file, so an .npz larger than memory works. Nothing is unpickled.
+Images are streamed one by one from the file, so an .npz larger than memory works. Nothing is unpickled. A damaged
+uncompressed file is noticed when its end is read, by its checksum: then the last images are skipped.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ def find_layout(files: Sequence[str], folders: Sequence[str], read: ReadText, wh
 
 
 def is_image(path: str) -> bool:
-    """Whether a path looks like an image of a data set: a known suffix, not hidden."""
-    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(path)
+    """Whether a path ends like an image's."""
+    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def is_index(label: str) -> bool:
