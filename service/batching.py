@@ -1,0 +1,224 @@
+"""Micro-batching: images of several requests share the engine's batches while it is busy; nobody waits when it is idle.
+
+One thread runs the engine. Whatever arrives meanwhile is joined into the next batch. A request larger than a batch is
+split; its rest queues up again behind the requests that were waiting, so that small requests overtake large ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from detector.errors import DeadlineError, NotReadyError, OverloadedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from detector.classifiers.base import Float32Array
+    from service.ports import Detection, Scorer
+
+_RATE_MEMORY: Final = 0.8
+_RETRY_SECONDS: Final = (0.05, 30.0)
+
+
+class BatchObserver(Protocol):
+    """Is told what the batcher does; called on the event loop."""
+
+    def admitted(self, images: int) -> None:
+        """So many images are in the service now."""
+
+    def waited(self, seconds: float) -> None:
+        """A request waited so long for the engine."""
+
+    def computed(self, images: int, seconds: float) -> None:
+        """The engine scored a batch."""
+
+
+@dataclass(eq=False)
+class _Job:
+    """One request's images on their way through the engine."""
+
+    images: Float32Array
+    deadline: float
+    queued_at: float
+    answer: asyncio.Future[tuple[Detection, ...]]
+    taken: int = 0
+    parts: list[Detection] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """The images of one job that go into one batch."""
+
+    job: _Job
+    images: Float32Array
+
+
+class MicroBatcher:
+    """Puts images through a scorer, in batches, on one worker thread. Belongs to the event loop it was started on.
+
+    Args:
+        scorer: Does the work.
+        max_batch_images: Images it is given at once.
+        max_queue_images: Images admitted at the same time.
+        observer: Is told what happens.
+    """
+
+    def __init__(
+        self, scorer: Scorer, *, max_batch_images: int, max_queue_images: int, observer: BatchObserver
+    ) -> None:
+        self._scorer = scorer
+        self._max_batch_images = max_batch_images
+        self._max_queue_images = max_queue_images
+        self._observer = observer
+        self._waiting: deque[_Job] = deque()
+        self._arrived = asyncio.Event()
+        self._admitted = 0
+        self._closing = False
+        self._images_per_second = math.nan
+        self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._loop = asyncio.get_running_loop()
+        self._runner = self._loop.create_task(self._run(), name="micro-batcher")
+
+    @contextmanager
+    def admit(self, images: int) -> Iterator[None]:
+        """Hold places for a request's images, from before they are read until they are answered.
+
+        Raises:
+            OverloadedError: There are not so many places.
+            NotReadyError: The batcher is closing.
+        """
+        if self._closing:
+            raise NotReadyError("the service is stopping; call another replica")
+        if self._admitted + images > self._max_queue_images:
+            raise OverloadedError(
+                f"overloaded: {self._admitted} images are being served, {images} more would pass the limit of"
+                f" {self._max_queue_images}; try again in {self._retry_after():.2f} s",
+                retry_after=self._retry_after(),
+            )
+        self._count(images)
+        try:
+            yield
+        finally:
+            self._count(-images)
+
+    async def score(self, images: Float32Array, *, time_left: float | None = None) -> tuple[Detection, ...]:
+        """Score admitted images.
+
+        Args:
+            images: float32 (N, channels, height, width), checked, N >= 1.
+            time_left: Seconds until the caller gives up; images whose caller has given up are not computed.
+
+        Returns:
+            The answers in order, in as many parts as batches were needed.
+
+        Raises:
+            DeadlineError: `time_left` passed before the engine got to the images.
+        """
+        now = self._loop.time()
+        deadline = math.inf if time_left is None else now + time_left
+        job = _Job(images, deadline, now, self._loop.create_future())
+        self._waiting.append(job)
+        self._arrived.set()
+        try:
+            return await job.answer
+        finally:
+            if job in self._waiting:  # its caller went away: let go of the images at once
+                self._waiting.remove(job)
+
+    async def close(self) -> None:
+        """Admit no more, finish what was admitted to the queue, end the worker thread."""
+        self._closing = True
+        self._arrived.set()
+        await self._runner
+        self._engine.shutdown()
+
+    async def _run(self) -> None:
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            elif batch := self._next_batch():
+                await self._compute(batch)
+
+    def _next_batch(self) -> list[_Slice]:
+        batch: list[_Slice] = []
+        room = self._max_batch_images
+        while self._waiting and room:
+            job = self._waiting.popleft()
+            if self._is_dead(job):
+                continue
+            if not job.taken:
+                self._observer.waited(self._loop.time() - job.queued_at)
+            images = job.images[job.taken : job.taken + room]
+            batch.append(_Slice(job, images))
+            job.taken += len(images)
+            room -= len(images)
+            if job.taken < len(job.images):  # there is no room left, so the loop ends here
+                self._waiting.append(job)
+        return batch
+
+    def _is_dead(self, job: _Job) -> bool:
+        """Whether nobody waits for the job any more: cancelled, failed in an earlier batch, or too late."""
+        if not job.answer.done() and job.deadline <= self._loop.time():
+            job.answer.set_exception(DeadlineError("the deadline passed while the images waited for the engine"))
+        return job.answer.done()
+
+    async def _compute(self, batch: Sequence[_Slice]) -> None:
+        started = self._loop.time()
+        try:
+            detections = await self._loop.run_in_executor(self._engine, self._score, batch)
+        except Exception as error:  # noqa: BLE001 - whatever the engine raises belongs to the callers, not to this loop
+            await self._after_failure(batch, error)
+            return
+        images = sum(len(piece.images) for piece in batch)
+        self._learn(images, self._loop.time() - started)
+        for piece, detection in zip(batch, detections, strict=True):
+            _deliver(piece.job, detection)
+
+    async def _after_failure(self, batch: Sequence[_Slice], error: Exception) -> None:
+        """Give a request that was alone its error; separate the others, so that one bad one fails nobody else."""
+        if len(batch) == 1:
+            if not batch[0].job.answer.done():
+                batch[0].job.answer.set_exception(error)
+            return
+        for piece in batch:
+            if not self._is_dead(piece.job):
+                await self._compute([piece])
+
+    def _score(self, batch: Sequence[_Slice]) -> list[Detection]:
+        """In the worker thread: one call of the scorer, and its answers by slice."""
+        if len(batch) == 1:
+            return [self._scorer.score_canonical(batch[0].images)]
+        detection = self._scorer.score_canonical(np.concatenate([piece.images for piece in batch]))
+        ends = np.cumsum([len(piece.images) for piece in batch]).tolist()
+        return [detection.take(slice(start, end)) for start, end in zip([0, *ends], ends, strict=False)]
+
+    def _learn(self, images: int, seconds: float) -> None:
+        self._observer.computed(images, seconds)
+        rate = images / max(seconds, 1e-9)
+        known = not math.isnan(self._images_per_second)
+        self._images_per_second = _RATE_MEMORY * self._images_per_second + (1 - _RATE_MEMORY) * rate if known else rate
+
+    def _retry_after(self) -> float:
+        """Seconds in which the engine, at its recent rate, would answer all that is admitted now."""
+        least, most = _RETRY_SECONDS
+        seconds = 1.0 if math.isnan(self._images_per_second) else self._admitted / self._images_per_second
+        return min(max(seconds, least), most)
+
+    def _count(self, images: int) -> None:
+        self._admitted += images
+        self._observer.admitted(self._admitted)
+
+
+def _deliver(job: _Job, detection: Detection) -> None:
+    job.parts.append(detection)
+    if job.taken == len(job.images) and not job.answer.done():
+        job.answer.set_result(tuple(job.parts))

@@ -1,0 +1,116 @@
+"""The guard: everything between a request and its reply, without the transport."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from detector.errors import NotReadyError
+from service import replies, status
+from service.batching import MicroBatcher
+from service.convert import RequestLimits
+from service.reader import RequestReader
+from service.version import isthmus_version
+
+if TYPE_CHECKING:
+    from isthmus.v1 import detector_pb2 as pb
+    from service.metrics import GuardMetrics
+    from service.ports import Scorer
+    from service.settings import ServiceSettings
+
+# A reply of more images is built off the event loop.
+_INLINE_IMAGES: Final = 16
+
+
+class Guard:
+    """Answers requests with a loaded detector. Made and used on one event loop.
+
+    Args:
+        scorer: The detector.
+        settings: Limits and sizes.
+        metrics: Are told of every image.
+    """
+
+    def __init__(self, scorer: Scorer, settings: ServiceSettings, metrics: GuardMetrics) -> None:
+        self._facts = scorer.facts
+        self._limits = RequestLimits.of(settings)
+        self._metrics = metrics
+        self._reader = RequestReader(self._facts.spec.shape, self._limits, threads=settings.decode_threads)
+        self._batcher = MicroBatcher(
+            scorer,
+            max_batch_images=settings.max_batch_images,
+            max_queue_images=settings.max_queue_images,
+            observer=metrics,
+        )
+
+    async def score(self, request: pb.ScoreRequest, *, time_left: float | None) -> pb.ScoreResponse:
+        """Answer a request.
+
+        Args:
+            request: From anyone.
+            time_left: Seconds until the caller gives up; None for never.
+
+        Raises:
+            InvalidInputError, LimitExceededError: The request, or (unless it asks for reports per image) one of its
+                images, is wrong.
+            OverloadedError: There is no room.
+            DeadlineError: The caller's time passed.
+        """
+        try:
+            return await self._score(request, time_left)
+        except Exception as error:
+            self._metrics.rejected(status.reason(error), _claimed_images(request))
+            raise
+
+    def describe(self) -> pb.GetDetectorResponse:
+        """Describe the detector."""
+        return replies.detector_response(self._facts, self._limits, version=isthmus_version())
+
+    async def close(self) -> None:
+        """Finish the requests in hand and end the threads."""
+        await self._batcher.close()
+        self._reader.close()
+
+    async def _score(self, request: pb.ScoreRequest, time_left: float | None) -> pb.ScoreResponse:
+        count = self._reader.count(request)
+        with self._batcher.admit(count):
+            inputs = await self._reader.read(request, count)
+            good = len(inputs.images)
+            parts = await self._batcher.score(inputs.images, time_left=time_left) if good else ()
+            self._metrics.scored(parts)
+            for error in inputs.errors.values():
+                self._metrics.rejected(status.reason(error), 1)
+            if count <= _INLINE_IMAGES:
+                return replies.score_response(request, self._facts, parts, inputs.errors)
+            return await self._reader.run(lambda: replies.score_response(request, self._facts, parts, inputs.errors))
+
+
+class GuardSlot:
+    """Where the guard is once it is loaded, and until the service stops."""
+
+    def __init__(self) -> None:
+        self._guard: Guard | None = None
+
+    @property
+    def guard(self) -> Guard:
+        """The guard.
+
+        Raises:
+            NotReadyError: It is not loaded yet.
+        """
+        if self._guard is None:
+            raise NotReadyError("the detector is being loaded; try again in a moment, or watch grpc.health.v1")
+        return self._guard
+
+    def put(self, guard: Guard) -> None:
+        """Start answering with `guard`."""
+        self._guard = guard
+
+    async def close(self) -> None:
+        """Close the guard, if there is one."""
+        if self._guard is not None:
+            await self._guard.close()
+
+
+def _claimed_images(request: pb.ScoreRequest) -> int:
+    """How many images a refused request held, as far as can be told; a lying tensor counts as one."""
+    return max(1, len(request.encoded.images))

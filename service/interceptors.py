@@ -1,0 +1,177 @@
+"""What happens around every RPC: errors become statuses, calls are counted, timed and logged."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import time
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from detector.errors import InvalidInputError, IsthmusError, ServiceFailedError
+from service import status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from service.metrics import RpcMetrics
+
+    Handler = Any  # grpc.RpcMethodHandler; its published types leave out what aio puts into it
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+
+REQUEST_ID_KEY: Final = "x-request-id"
+_REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+# Probes and tools call these all the time; they are counted, but logged only when debugging.
+_QUIET_SERVICES: Final = ("grpc.health.", "grpc.reflection.")
+_KINDS: Final = {
+    (False, False): "unary",
+    (True, False): "client_stream",
+    (False, True): "server_stream",
+    (True, True): "bidi_stream",
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns `detector.errors` into statuses with google.rpc details. What is unexpected is logged, not shown."""
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Wrap unary methods; streams answer errors in their own way."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.request_streaming or handler.response_streaming:
+            return handler
+
+        async def answer(message: bytes, context: Context) -> Any:
+            try:
+                return await handler.unary_unary(_parse(handler.request_deserializer, message), context)
+            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the last resort of every method
+                await _abort(context, error if status.is_public(error) else _hidden(error))
+
+        # gRPC would answer bytes that are no message with UNKNOWN and a Python type name, so they are parsed here.
+        return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
+
+
+class ObservingInterceptor(grpc.aio.ServerInterceptor):
+    """Counts, times and logs every call, and gives it a request id (the caller's own if there is one).
+
+    Args:
+        metrics: Where calls are counted.
+    """
+
+    def __init__(self, metrics: RpcMetrics) -> None:
+        self._metrics = metrics
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Wrap methods of all four kinds."""
+        handler = await continuation(handler_call_details)
+        if handler is None:  # no such method; its name is the caller's, and must not become a label
+            return None
+        kind = (handler.request_streaming, handler.response_streaming)
+        call = _Call.of(handler_call_details.method, _KINDS[kind])
+        name = f"{'stream' if kind[0] else 'unary'}_{'stream' if kind[1] else 'unary'}"
+        make = getattr(grpc, f"{name}_rpc_method_handler")
+        return make(self._wrap(getattr(handler, name), call), handler.request_deserializer, handler.response_serializer)
+
+    def _wrap(self, behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+        if inspect.isasyncgenfunction(behaviour):
+
+            async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+                with self._observed(call, context):
+                    async for response in behaviour(request, context):
+                        yield response
+
+            return stream
+
+        async def single(request: Any, context: Context) -> Any:
+            with self._observed(call, context):
+                return await behaviour(request, context)
+
+        return single
+
+    @contextmanager
+    def _observed(self, call: _Call, context: Context) -> Iterator[None]:
+        request_id = _request_id(context)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
+        self._metrics.started.labels(*call).inc()
+        started = time.perf_counter()
+        code = grpc.StatusCode.UNKNOWN
+        try:
+            yield
+            code = status.status_code(context.code())
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except grpc.aio.AbortError:
+            code = status.status_code(context.code())
+            raise
+        finally:
+            self._finish(call, code, time.perf_counter() - started, context)
+
+    def _finish(self, call: _Call, code: grpc.StatusCode, seconds: float, context: Context) -> None:
+        self._metrics.handled.labels(*call, code.name).inc()
+        self._metrics.seconds.labels(*call).observe(seconds)
+        log = _log.debug if call.service.startswith(_QUIET_SERVICES) else _log.info
+        log(
+            "rpc",
+            method=f"{call.service}/{call.method}",
+            code=code.name,
+            seconds=round(seconds, 6),
+            peer=context.peer(),
+        )
+
+
+class _Call(NamedTuple):
+    """The labels of an RPC."""
+
+    kind: str
+    service: str
+    method: str
+
+    @classmethod
+    def of(cls, path: str, kind: str) -> _Call:
+        service, _, method = path.removeprefix("/").rpartition("/")
+        return cls(kind, service, method)
+
+
+def _parse(deserialize: Callable[[bytes], Any] | None, message: bytes) -> Any:
+    try:
+        return deserialize(message) if deserialize else message
+    except DecodeError as error:
+        raise InvalidInputError("is no message of the type this method takes", field="request") from error
+
+
+def _hidden(error: Exception) -> ServiceFailedError:
+    error_id = uuid.uuid4().hex
+    _log.error("unexpected", error_id=error_id, exc_info=error)
+    return ServiceFailedError(f"internal error {error_id}; the service's log says more")
+
+
+async def _abort(context: Context, error: IsthmusError) -> None:
+    answer = status.to_status(error)
+    await context.abort(
+        status.status_code(answer.code),
+        answer.message,
+        (*context.trailing_metadata(), (status.DETAILS_KEY, answer.SerializeToString())),
+    )
+
+
+def _request_id(context: Context) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return uuid.uuid4().hex

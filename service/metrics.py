@@ -1,0 +1,152 @@
+"""Prometheus metrics, on a registry of their own; docs/metrics.md describes each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+
+from detector.verdicts import Verdict
+from service.version import isthmus_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from service.ports import Detection, DetectorFacts
+
+# Classes beyond these share one label: a classifier of 1,000 classes must not make 3,000 series of every counter.
+MAX_CLASS_LABELS: Final = 100
+OTHER_CLASSES: Final = "other"
+
+_RPC_LABELS: Final = ("grpc_type", "grpc_service", "grpc_method")
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_P_VALUE_STEPS: Final = 20
+_SCORES: Final = (0, 0.25, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)
+
+
+def new_registry() -> CollectorRegistry:
+    """An empty registry, but for the process's own memory, CPU time and open files."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class RpcMetrics:
+    """Calls, under the names that dashboards for gRPC servers know.
+
+    Args:
+        registry: Where they are collected.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.started = Counter("grpc_server_started_total", "RPCs started.", _RPC_LABELS, registry=registry)
+        self.handled = Counter(
+            "grpc_server_handled_total",
+            "RPCs finished, whatever their status.",
+            (*_RPC_LABELS, "grpc_code"),
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "grpc_server_handling_seconds",
+            "Time from the start of an RPC's handler to its end.",
+            _RPC_LABELS,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+
+class GuardMetrics:
+    """What the detector sees, answers and costs. Implements `service.batching.BatchObserver`.
+
+    Args:
+        registry: Where they are collected.
+        facts: The detector that is loaded.
+    """
+
+    def __init__(self, registry: CollectorRegistry, facts: DetectorFacts) -> None:
+        self._forwards_per_image = facts.plan.forwards_per_image
+        self._classes = tuple(
+            label if index < MAX_CLASS_LABELS else OTHER_CLASSES for index, label in enumerate(facts.labels)
+        )
+        info = Info("isthmus_detector", "The detector that is loaded.", registry=registry)
+        info.info({"bundle_digest": facts.bundle_digest, "version": isthmus_version(), "scorer": facts.scorer})
+        self._add_answers(registry, facts)
+        self._add_work(registry)
+
+    def _add_answers(self, registry: CollectorRegistry, facts: DetectorFacts) -> None:
+        self._verdicts = Counter(
+            "isthmus_verdicts_total", "Verdicts given.", ("predicted_class", "verdict"), registry=registry
+        )
+        for label in dict.fromkeys(self._classes):  # all series from the start, so that rates begin at zero
+            for verdict in Verdict:
+                self._verdicts.labels(label, verdict)
+        self._p_values = Histogram(
+            "isthmus_p_value",
+            "p-values; the detector's two target rates are among the edges.",
+            buckets=_p_value_edges(facts),
+            registry=registry,
+        )
+        self._scores = Histogram(
+            "isthmus_score", "Scores, nats; higher is more adversarial.", buckets=_SCORES, registry=registry
+        )
+        self._images = Counter("isthmus_images_total", "Images scored.", registry=registry)
+        self._rejected = Counter(
+            "isthmus_rejected_images_total", "Images that got no score, by reason.", ("reason",), registry=registry
+        )
+
+    def _add_work(self, registry: CollectorRegistry) -> None:
+        self._forwards = Counter(
+            "isthmus_classifier_forwards_total",
+            "Images the classifier was asked about, on paths too.",
+            registry=registry,
+        )
+        self._batches = Histogram(
+            "isthmus_batch_images", "Images per batch of the engine.", buckets=_BATCH_SIZES, registry=registry
+        )
+        self._queue = Gauge(
+            "isthmus_queue_images", "Images in the service now, from admission to answer.", registry=registry
+        )
+        self._queue_seconds = Histogram(
+            "isthmus_queue_seconds",
+            "Time a request's images wait for the engine, after they were read.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._engine_seconds = Histogram(
+            "isthmus_engine_seconds", "Time the engine takes for a batch.", buckets=_SECONDS, registry=registry
+        )
+
+    def admitted(self, images: int) -> None:
+        """So many images are in the service now."""
+        self._queue.set(images)
+
+    def waited(self, seconds: float) -> None:
+        """A request waited so long for the engine."""
+        self._queue_seconds.observe(seconds)
+
+    def computed(self, images: int, seconds: float) -> None:
+        """The engine scored a batch."""
+        self._batches.observe(images)
+        self._engine_seconds.observe(seconds)
+        self._forwards.inc(images * self._forwards_per_image)
+
+    def scored(self, detections: Iterable[Detection]) -> None:
+        """Images were answered."""
+        for detection in detections:
+            self._images.inc(len(detection.scores))
+            for label, verdict in zip(detection.predicted.tolist(), detection.verdicts, strict=True):
+                self._verdicts.labels(self._classes[label], verdict).inc()
+            for p_value in detection.p_values.tolist():
+                self._p_values.observe(p_value)
+            for score in detection.scores.tolist():
+                self._scores.observe(score)
+
+    def rejected(self, reason: str, images: int) -> None:
+        """Images got no score; `reason` is a name from `service.status.reason`."""
+        self._rejected.labels(reason.lower()).inc(images)
+
+
+def _p_value_edges(facts: DetectorFacts) -> list[float]:
+    linear = (step / _P_VALUE_STEPS for step in range(1, _P_VALUE_STEPS + 1))
+    return sorted({*linear, facts.rates.adversarial, facts.rates.suspect})

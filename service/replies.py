@@ -1,0 +1,106 @@
+"""Detections to replies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from detector.verdicts import Verdict
+from isthmus.v1 import detector_pb2 as pb
+from service.status import to_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from detector.classifiers.base import Float32Array
+    from detector.errors import IsthmusError
+    from detector.profiles import PathProfile
+    from service.convert import RequestLimits
+    from service.ports import Detection, DetectorFacts
+
+VERDICTS: Final = {
+    Verdict.BENIGN: pb.VERDICT_BENIGN,
+    Verdict.SUSPECT: pb.VERDICT_SUSPECT,
+    Verdict.ADVERSARIAL: pb.VERDICT_ADVERSARIAL,
+}
+
+
+def score_response(
+    request: pb.ScoreRequest,
+    facts: DetectorFacts,
+    detections: Sequence[Detection],
+    errors: Mapping[int, IsthmusError],
+) -> pb.ScoreResponse:
+    """The reply to a request.
+
+    Args:
+        request: Says what to include.
+        facts: The detector that answered.
+        detections: The answers to the good images, in order, in any number of parts.
+        errors: What is wrong with the other images, by index in the request.
+    """
+    answers = (evidence for part in detections for evidence in _evidence(request, facts.labels, part))
+    count = len(errors) + sum(len(part.scores) for part in detections)
+    return pb.ScoreResponse(
+        results=[
+            pb.ImageResult(error=to_status(errors[i])) if i in errors else pb.ImageResult(evidence=next(answers))
+            for i in range(count)
+        ],
+        bundle_digest=facts.bundle_digest,
+        forwards_per_image=facts.plan.forwards_per_image,
+    )
+
+
+def detector_response(facts: DetectorFacts, limits: RequestLimits, *, version: str) -> pb.GetDetectorResponse:
+    """The description of the detector that is loaded."""
+    return pb.GetDetectorResponse(
+        bundle_digest=facts.bundle_digest,
+        version=version,
+        labels=facts.labels,
+        image_format=pb.ImageFormat(height=facts.spec.height, width=facts.spec.width, channels=facts.spec.channels),
+        calibration=pb.Calibration(
+            suspect_rate=facts.rates.suspect,
+            adversarial_rate=facts.rates.adversarial,
+            images=facts.calibration_images,
+            scorer=facts.scorer,
+            accuracy=facts.accuracy,
+        ),
+        limits=pb.Limits(
+            max_images=limits.max_images,
+            max_image_bytes=limits.decode.max_bytes,
+            max_image_pixels=limits.decode.max_pixels,
+            max_message_bytes=limits.max_message_bytes,
+        ),
+        forwards_per_image=facts.plan.forwards_per_image,
+        paths=[target.name for target in facts.plan.targets],
+    )
+
+
+def _evidence(request: pb.ScoreRequest, labels: Sequence[str], part: Detection) -> Iterator[pb.Evidence]:
+    probabilities = _probabilities(part.logits, part.predicted)
+    for row, (index, verdict) in enumerate(zip(part.predicted.tolist(), part.verdicts, strict=True)):
+        yield pb.Evidence(
+            prediction=pb.Prediction(class_index=index, label=labels[index], probability=float(probabilities[row])),
+            score=float(part.scores[row]),
+            p_value=float(part.p_values[row]),
+            verdict=VERDICTS[verdict],
+            barrier_height=float(part.barrier_heights[row]),
+            barrier_gap=float(part.barrier_gaps[row]),
+            logits=part.logits[row].tolist() if request.include_logits else None,
+            profile=_curves(part.profile, row) if request.include_profile else None,
+        )
+
+
+def _curves(profile: PathProfile, row: int) -> list[pb.PathCurve]:
+    grid = profile.plan.grid
+    return [
+        pb.PathCurve(path=target.name, alphas=grid, losses=losses.tolist(), margins=margins.tolist())
+        for target, losses, margins in zip(profile.plan.targets, profile.losses[row], profile.margins[row], strict=True)
+    ]
+
+
+def _probabilities(logits: Float32Array, predicted: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Float32Array:
+    """float32 (N,): the softmax of (N, classes) at the predicted class."""
+    shifted = logits - np.take_along_axis(logits, predicted[:, None], axis=1)
+    return np.asarray(1 / np.exp(shifted).sum(axis=1), np.float32)

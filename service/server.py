@@ -1,0 +1,176 @@
+"""The server: starts, becomes ready, drains and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import grpc
+import numpy as np
+import structlog
+from grpc_reflection.v1alpha import reflection
+
+from detector.errors import SettingsError
+from isthmus.v1 import detector_pb2_grpc
+from service.exposition import MetricsServer
+from service.guard import Guard, GuardSlot
+from service.health import DETECTOR_SERVICE, HEALTH_SERVICE, Readiness
+from service.interceptors import ErrorInterceptor, ObservingInterceptor
+from service.loading import load_scorer
+from service.logs import configure_logging
+from service.metrics import GuardMetrics, RpcMetrics, new_registry
+from service.servicer import DetectorServicer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.ports import Scorer
+    from service.settings import ServiceSettings
+
+_UNLIMITED: Final = -1
+
+_log = structlog.get_logger(__name__)
+
+
+class RunningServer:
+    """A server, for as long as the ``async with`` block lasts; inside the block it is ready to answer.
+
+    Args:
+        settings: All that can be set.
+        load: Loads the detector; called in a worker thread.
+    """
+
+    def __init__(self, settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] = load_scorer) -> None:
+        self._settings = settings
+        self._load = load
+        self._registry = new_registry()
+        self._rpc_metrics = RpcMetrics(self._registry)
+        self._slot = GuardSlot()
+        self._readiness = Readiness()
+        self._metrics_server: MetricsServer | None = None
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    @property
+    def metrics_port(self) -> int | None:
+        """The port that serves metrics; None where they are off."""
+        return self._metrics_server.port if self._metrics_server else None
+
+    @property
+    def target(self) -> str:
+        """What a client on this machine connects to."""
+        return _address(self._settings.host, self.port)
+
+    async def listen(self) -> None:
+        """Answer health checks and metrics; all else is refused as UNAVAILABLE until `make_ready`.
+
+        Raises:
+            SettingsError: An address can't be listened on.
+        """
+        settings = self._settings
+        if settings.metrics_enabled:
+            self._metrics_server = MetricsServer(self._registry, host=settings.metrics_host, port=settings.metrics_port)
+        self._server = _new_server(settings, self._rpc_metrics)
+        detector_pb2_grpc.add_AdversarialDetectorServicer_to_server(DetectorServicer(self._slot), self._server)
+        await self._readiness.add_to(self._server)
+        if settings.reflection:
+            names = (DETECTOR_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+        self.port = _bind(self._server, settings)
+        await self._server.start()
+        _log.info("loading", bundle=str(settings.bundle), address=self.target)
+
+    async def make_ready(self) -> None:
+        """Load the detector and warm it up, then answer everything.
+
+        Raises:
+            BundleError: The bundle is refused.
+        """
+        scorer = await asyncio.to_thread(self._load_warm)
+        self._slot.put(Guard(scorer, self._settings, GuardMetrics(self._registry, scorer.facts)))
+        await self._readiness.serving()
+        _log.info(
+            "listening",
+            address=self.target,
+            port=self.port,
+            metrics_port=self.metrics_port,
+            bundle_digest=scorer.facts.bundle_digest,
+        )
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, wait for load balancers to notice, refuse new requests, finish those in flight."""
+        await self._readiness.stopping()
+        if self._server is not None:
+            _log.info("draining", drain_delay=self._settings.drain_delay, grace=self._settings.grace)
+            await asyncio.sleep(self._settings.drain_delay)
+            await self._server.stop(self._settings.grace)
+        await self._slot.close()
+        if self._metrics_server is not None:
+            await asyncio.to_thread(self._metrics_server.stop)
+        _log.info("stopped")
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.listen()
+            await self.make_ready()
+        except BaseException:
+            await self._abandon()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _load_warm(self) -> Scorer:
+        scorer = self._load(self._settings)
+        for count in sorted({1, self._settings.max_batch_images}):  # the first caller shall not pay for first-time work
+            scorer.score_canonical(np.zeros((count, *scorer.facts.spec.shape), np.float32))
+        return scorer
+
+    async def _abandon(self) -> None:
+        """Let go of the ports after a failed start; there is nobody to drain for."""
+        if self._server is not None:
+            await self._server.stop(None)
+        await self._slot.close()
+        if self._metrics_server is not None:
+            await asyncio.to_thread(self._metrics_server.stop)
+
+
+async def serve(settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return.
+
+    Raises:
+        SettingsError: An address can't be listened on.
+        BundleError: The bundle is refused.
+    """
+    configure_logging(level=settings.log_level, style=settings.log_format)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with RunningServer(settings):
+        await stopped.wait()
+
+
+def _new_server(settings: ServiceSettings, metrics: RpcMetrics) -> grpc.aio.Server:
+    options: list[tuple[str, Any]] = [
+        ("grpc.so_reuseport", 0),  # else a second server would take half of the connections without a word
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", _UNLIMITED),
+    ]
+    return grpc.aio.server(interceptors=(ObservingInterceptor(metrics), ErrorInterceptor()), options=options)
+
+
+def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
+    try:
+        return server.add_insecure_port(_address(settings.host, settings.port))
+    except RuntimeError as error:
+        raise SettingsError(
+            f"port: can't listen on port {settings.port} of {settings.host}: in use, or not this machine's address;"
+            " set another, or 0 for any free"
+        ) from error
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,130 @@
+"""Settings of the service: from flags, the environment (``ISTHMUS_*``) and a TOML file, in that order of precedence."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+
+from detector.data.decode import DEFAULT_LIMITS
+from detector.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+ENV_PREFIX: Final = "ISTHMUS_"
+CONFIG_VARIABLE: Final = "ISTHMUS_CONFIG"
+_MEBI: Final = 1 << 20
+_MAX_PORT: Final = 65535
+
+
+class ServiceSettings(BaseSettings):
+    """Everything that can be set about a running service; make one with `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    bundle: Path = Field(description="The detector bundle (a folder) to serve.")
+    host: str = Field("127.0.0.1", description="Address to answer gRPC on; `0.0.0.0` for all of IPv4, `::` for all.")
+    port: int = Field(50051, ge=0, le=_MAX_PORT, description="Port to answer gRPC on; 0 takes any free one.")
+    metrics_enabled: bool = Field(True, description="Whether to serve Prometheus metrics.")
+    metrics_host: str = Field("127.0.0.1", description="Address to serve metrics on.")
+    metrics_port: int = Field(9090, ge=0, le=_MAX_PORT, description="Port to serve metrics on; 0 takes any free one.")
+    reflection: bool = Field(True, description="Whether clients may list the services and messages (gRPC reflection).")
+    threads: int | None = Field(None, ge=1, description="Threads of the engine; unset: as many as it finds right.")
+    decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode and check images.")
+    max_images: int = Field(256, ge=1, description="Images one request may hold.")
+    max_image_bytes: int = Field(DEFAULT_LIMITS.max_bytes, ge=1, description="Bytes one encoded image may have.")
+    max_image_pixels: int = Field(
+        DEFAULT_LIMITS.max_pixels,
+        ge=1,
+        description="Pixels (width times height) one encoded image may have; decoding takes about 12 bytes for each.",
+    )
+    max_message_bytes: int = Field(
+        64 * _MEBI, ge=1024, lt=1 << 31, description="Bytes one request may have, all images together."
+    )
+    max_queue_images: int = Field(
+        1024,
+        ge=1,
+        description="Images in the service at once, from admission to answer; a request that would pass this is refused"
+        " as overloaded. At least `max_images`.",
+    )
+    max_batch_images: int = Field(64, ge=1, description="Images the engine is given at once.")
+    drain_delay: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="Seconds between reporting NOT_SERVING and refusing requests, when stopping: the time load"
+        " balancers need to look elsewhere.",
+    )
+    grace: float = Field(30.0, ge=0, le=3600, description="Seconds that requests in flight get to finish in.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "console"] = Field("json", description="`json` for machines, `console` for people.")
+
+    @model_validator(mode="after")
+    def _queue_holds_a_request(self) -> Self:
+        if self.max_queue_images < self.max_images:
+            raise ValueError(f"max_queue_images must be at least max_images ({self.max_images})")
+        return self
+
+
+def load_settings(config: Path | None = None, **flags: Any) -> ServiceSettings:
+    """Read the settings.
+
+    Args:
+        config: A TOML file with settings at its top level; unset: the one ``ISTHMUS_CONFIG`` names, if any.
+        flags: Settings by name; None means not given.
+
+    Raises:
+        SettingsError: The file can't be read, or a setting is unknown, missing or out of range; names all of them.
+    """
+    file = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return _settings_with(_read(file))(**given)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(problem) for problem in error.errors())) from error
+    except SourceError as error:
+        raise SettingsError(f"environment: {error}") from error
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {file}: {error}") from error
+
+
+def _settings_with(fallback: dict[str, Any]) -> type[ServiceSettings]:
+    class WithFile(ServiceSettings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            return init_settings, env_settings, InitSettingsSource(settings_cls, fallback)
+
+    return WithFile
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{name}: no setting has this name; docs/settings.md lists them"
+        case "missing":
+            return f"{name}: must be set, by flag, {ENV_PREFIX}{name.upper()} or settings file"
+        case _:
+            found = "" if not name else f", not {problem['input']!r}"
+            return ": ".join(part for part in (name, f"{problem['msg']}{found}") if part)
