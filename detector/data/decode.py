@@ -55,7 +55,8 @@ class DecodeLimits:
 
     Args:
         max_bytes: Of the file.
-        max_pixels: Width times height, as the file's header says. One decoding takes about 12 bytes per pixel.
+        max_pixels: Width times height, as the file's header says. One decoding takes up to 20 bytes per
+            pixel, for a transparent WebP; 3 to 8 for most files.
         max_side: Pixels of the longer side. Scaling a narrow strip to the classifier's size would otherwise need far
             more memory than the strip itself.
     """

@@ -106,7 +106,7 @@ def _member(shape: tuple[int, ...], dtype: str, data: bytes) -> bytes:
 def test_headers_that_lie(tmp_path: Path, images: bytes) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("images.npy", images)
-    with pytest.raises(DataError, match=r"x\.npz: unreadable: "):
+    with pytest.raises(DataError, match=r"x\.npz: (unreadable: |images must be .* nothing empty)"):
         open_arrays(tmp_path / "x.npz")
 
 
