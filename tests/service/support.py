@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.server import RunningServer
 from service.settings import ServiceSettings, load_settings
@@ -34,7 +32,6 @@ def random_pixels(*shape: int, seed: int = 7) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def image_file(pixels: Pixels, kind: str = "png") -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, kind)
-    return buffer.getvalue()
+def score_method(channel: Any) -> Any:
+    """`Score` on bare bytes."""
+    return channel.unary_unary("/isthmus.v1.AdversarialDetector/Score")

@@ -12,7 +12,8 @@ from detector.images import to_canonical
 from detector.verdicts import Verdict
 from service.client import AsyncClient, Client
 from service.testing import BrightnessScorer
-from tests.service.support import StartServer, image_file, random_pixels
+from tests.service.support import StartServer, random_pixels
+from tests.support.pictures import encoded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +83,7 @@ async def test_noise_is_adversarial_and_flat_images_are_benign(client: AsyncClie
 
 async def test_what_passes_the_servers_limits_is_sent_in_parts(start_server: StartServer) -> None:
     server = await start_server(max_images=2)
-    files = [image_file(image) for image in PIXELS]
+    files = [encoded(image) for image in PIXELS]
     async with AsyncClient(server.target) as client:
         whole = BrightnessScorer().score_canonical(to_canonical(PIXELS, (3, 8, 8)))
         for images in (PIXELS, files):
