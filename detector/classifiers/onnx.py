@@ -15,6 +15,7 @@ from detector.classifiers.outputs import (
     as_spec_images,
     class_names,
     detect_output_kind,
+    filled,
     probe_images,
     to_logits,
 )
@@ -116,15 +117,13 @@ class OnnxClassifier:
         return np.concatenate(chunks)
 
     def _run(self, images: Float32Array) -> Float32Array:
-        count = len(images)
-        if self.fixed_batch is not None and count < self.fixed_batch:
-            images = np.concatenate([images, np.repeat(images[-1:], self.fixed_batch - count, axis=0)])
+        batch = self._spec.encode(filled(images, self.fixed_batch or 1))
         try:
-            (output,) = self._session.run([self.output_name], {self.input_name: self._spec.encode(images)})
+            (output,) = self._session.run([self.output_name], {self.input_name: batch})
         # ONNX Runtime's exceptions share no base class below Exception.
         except Exception as error:
             raise ClassifierError(f"{self._name}: the graph failed: {str(error).splitlines()[0]}") from error
-        return as_rows(output, len(images), self._name)[:count]
+        return as_rows(output, len(batch), self._name)[: len(images)]
 
 
 def _only_input(inputs: Sequence[Any]) -> Any:

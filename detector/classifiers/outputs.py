@@ -35,6 +35,12 @@ def as_spec_images(images: Float32Array, spec: ImageSpec) -> Float32Array:
     return images
 
 
+def filled(images: NDArray[Any], size: int) -> NDArray[Any]:
+    """A batch made a multiple of `size` by repeating its last image."""
+    missing = -len(images) % size
+    return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images
+
+
 def as_rows(output: NDArray[Any], count: int, name: str) -> Float32Array:
     """Check a graph's output and make it float32 (count, classes).
 

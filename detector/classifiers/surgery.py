@@ -16,7 +16,7 @@ import onnxruntime
 
 from detector.classifiers.batching import open_batch_axis
 from detector.classifiers.options import infer_spec, pixel_type
-from detector.classifiers.outputs import probe_images
+from detector.classifiers.outputs import filled, probe_images
 from detector.classifiers.session import open_session
 from detector.errors import ClassifierError
 
@@ -72,15 +72,24 @@ def normalise_graph(model: bytes, *, spec: ImageSpec | None = None) -> tuple[byt
         ClassifierError: The model can't be run.
     """
     images = _encoded_probes(model, spec)
-    model, notes = _with_open_batch(model, images)
+    model, notes = open_batch(model, images)
     return _without_softmax(model, images, notes)
 
 
-def _with_open_batch(model: bytes, images: NDArray[Any]) -> tuple[bytes, list[str]]:
+def open_batch(model: bytes, images: NDArray[Any]) -> tuple[bytes, list[str]]:
+    """Open a fixed batch axis where that provably changes nothing, and close an open one that does not work.
+
+    Args:
+        model: An ONNX model, in one piece.
+        images: Several, encoded as the model wants them, to check the answers on.
+
+    Returns:
+        The model, and notes in plain words.
+    """
     batch = open_session(model).runtime.get_inputs()[0].shape[0]
     if not isinstance(batch, int) or batch < 1:
         return _checked_open_batch(model, images)
-    for candidate in (model, _constants_folded(model)):
+    for candidate in (model, fold_constants(model)):
         opened = open_batch_axis(onnx.load_from_string(candidate))
         if opened is None:
             continue
@@ -197,16 +206,16 @@ def _answers(model: bytes, images: NDArray[Any], chunk: int) -> list[NDArray[Any
     except ClassifierError:
         return None
     name = session.get_inputs()[0].name
-    filled = np.concatenate([images, np.repeat(images[-1:], -len(images) % chunk, axis=0)])
+    batch = filled(images, chunk)
     try:
-        runs = [session.run(None, {name: filled[i : i + chunk]}) for i in range(0, len(filled), chunk)]
+        runs = [session.run(None, {name: batch[i : i + chunk]}) for i in range(0, len(batch), chunk)]
         return [np.concatenate(parts)[: len(images)] for parts in zip(*runs, strict=True)]
     # ONNX Runtime's exceptions share no base class below Exception; failing on a batch is an answer here.
     except Exception:  # noqa: BLE001
         return None
 
 
-def _constants_folded(model: bytes) -> bytes:
+def fold_constants(model: bytes) -> bytes:
     """The same graph with everything computed that does not depend on the pixels, sizes included."""
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()

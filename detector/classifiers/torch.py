@@ -40,6 +40,7 @@ class TorchClassifier:
         spec: How the module wants its images.
         labels: One name per class; None means ``class_0``, ``class_1``, ...
         output_kind: What the module puts out; None looks at its answers to a few random images.
+        fixed_batch: The one batch size the module takes, where it takes no other.
         name: What to call it in descriptions and errors.
 
     Raises:
@@ -53,10 +54,12 @@ class TorchClassifier:
         *,
         labels: Sequence[str] | None = None,
         output_kind: OutputKind | None = None,
+        fixed_batch: int | None = None,
         name: str = "torch module",
     ) -> None:
         self.module = _frozen(module, spec)
         self.device = _device(module)
+        self.fixed_batch = fixed_batch
         self._spec = spec
         self._name = name
         answers = self._rows(probe_images(spec))
@@ -110,14 +113,20 @@ class TorchClassifier:
             raise GradientsUnavailableError(
                 f"{self._name} takes uint8 pixels, which have no gradient: pass a gradient source that takes floats"
             )
-        rows = self._forward(encode_tensor(self._spec, images.to(self.device))).flatten(1).float().to(images.device)
+        encoded = encode_tensor(self._spec, images.to(self.device))
+        rows = (
+            torch.cat([self._forward(group).flatten(1) for group in _groups(encoded, self.fixed_batch)])
+            .float()
+            .to(images.device)
+        )
         if self._output_kind is OutputKind.LOGITS:
             return rows
         return torch.log(rows.clamp_min(torch.finfo(torch.float32).tiny))
 
     def _rows(self, images: Float32Array) -> Float32Array:
+        size = self.fixed_batch or _CHUNK
         with torch.no_grad():
-            return np.concatenate([self._chunk(images[i : i + _CHUNK]) for i in range(0, len(images), _CHUNK)])
+            return np.concatenate([self._chunk(images[i : i + size]) for i in range(0, len(images), size)])
 
     def _chunk(self, images: Float32Array) -> Float32Array:
         encoded = torch.from_numpy(self._spec.encode(images)).to(self.device)
@@ -126,14 +135,18 @@ class TorchClassifier:
         return as_rows(self._forward(encoded).cpu().numpy(), len(images), self._name)
 
     def _forward(self, encoded: Tensor) -> Tensor:
+        missing = self.fixed_batch - len(encoded) if self.fixed_batch else 0
+        if missing:
+            encoded = torch.cat([encoded, encoded[-1:].expand(missing, *encoded.shape[1:])])
         try:
-            return _class_tensor(self.module(encoded))
+            rows = class_tensor(self.module(encoded))
         # A user's module may raise anything; an exported program raises AssertionError on a wrong shape.
         except Exception as error:
             reason = (str(error).splitlines() or [repr(error)])[0]
             raise ClassifierError(
                 f"{self._name}: fails on a {encoded.dtype} batch of shape {tuple(encoded.shape)}: {reason}"
             ) from error
+        return rows[: len(rows) - missing]
 
 
 def encode_tensor(spec: ImageSpec, images: Tensor) -> Tensor:
@@ -157,6 +170,10 @@ def encode_tensor(spec: ImageSpec, images: Tensor) -> Tensor:
     return values.permute(0, 2, 3, 1).contiguous() if spec.layout is Layout.NHWC else values
 
 
+def _groups(images: Tensor, size: int | None) -> list[Tensor]:
+    return [images[i : i + size] for i in range(0, len(images), size)] if size else [images]
+
+
 def _frozen(module: nn.Module, spec: ImageSpec) -> nn.Module:
     # Programs made by torch.export have no modes: they were exported in the one they run in.
     with contextlib.suppress(NotImplementedError):
@@ -172,7 +189,12 @@ def _device(module: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def _class_tensor(output: Any) -> Tensor:
+def class_tensor(output: Any) -> Tensor:
+    """The tensor of classes in what a module returns: itself, its field ``logits``, or the first of a tuple.
+
+    Raises:
+        TypeError: There is none.
+    """
     value = output
     if isinstance(value, Mapping) and "logits" in value:
         value = value["logits"]

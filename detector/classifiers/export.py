@@ -1,0 +1,127 @@
+"""Exports a torch classifier to ONNX once, offline: everything that serves is ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+from torch.jit._trace import TracerWarning
+
+from detector.classifiers.base import Float32Array, ImageSpec, PixelType
+from detector.classifiers.onnx import OnnxClassifier
+from detector.classifiers.outputs import probe_images
+from detector.classifiers.surgery import open_batch, read_model
+from detector.classifiers.torch import class_tensor
+from detector.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from detector.classifiers.torch import TorchClassifier
+
+OPSET = 17
+_BATCH = 2
+_PROBES = 5
+_TOLERANCE = 1e-3
+
+
+def export_onnx(classifier: TorchClassifier, path: str | Path | None = None) -> bytes:
+    """Export a torch classifier to an ONNX model that gives the same answers.
+
+    Args:
+        classifier: What to export.
+        path: Where to write the model too; None writes nothing.
+
+    Returns:
+        The model: opset 17, input ``images`` as `served_spec` describes it, output ``logits`` or ``probabilities``; any
+        number of images at once where tracing or `open_batch` can bring that about.
+
+    Raises:
+        ClassifierError: The module can't be exported, or the ONNX model answers differently.
+    """
+    images = probe_images(classifier.spec, _PROBES)
+    wanted = classifier.logits(images)
+    reasons = []
+    for dynamic in (True, False) if classifier.fixed_batch is None else (False,):
+        try:
+            model = _traced(classifier, dynamic=dynamic)
+            difference = _difference(model, classifier, images, wanted)
+        except ClassifierError as error:
+            reasons.append(str(error))
+            continue
+        if difference <= _TOLERANCE:
+            if path is not None:
+                Path(path).write_bytes(model)
+            return model
+        reasons.append(f"the ONNX model's answers differ by {difference:.2g} of the largest logit")
+    raise ClassifierError(f"the torch classifier can't be exported to ONNX: {'; '.join(reasons)}")
+
+
+def served_spec(spec: ImageSpec) -> ImageSpec:
+    """How the exported model wants its images: as the module did, but float32 where that took float16."""
+    return replace(spec, dtype=PixelType.FLOAT32) if spec.dtype is PixelType.FLOAT16 else spec
+
+
+def _traced(classifier: TorchClassifier, *, dynamic: bool) -> bytes:
+    spec = served_spec(classifier.spec)
+    images = spec.encode(probe_images(spec, _PROBES))
+    sample = torch.from_numpy(images[: classifier.fixed_batch or _BATCH]).to(classifier.device)
+    try:
+        model = _trace(_Export(classifier.module), sample, classifier.output_kind.value, dynamic=dynamic)
+    # A user's module under tracing may raise anything.
+    except Exception as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise ClassifierError(f"tracing failed: {reason}") from error
+    return model if dynamic else open_batch(model, images)[0]
+
+
+def _trace(module: nn.Module, sample: Tensor, output: str, *, dynamic: bool) -> bytes:
+    # A failing exporter prints the whole traced graph; its message is enough.
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with warnings.catch_warnings(), torch.no_grad(), quiet, tempfile.TemporaryDirectory() as folder:
+        # The exporter that needs no further package is deprecated, and it warns of Python values it can't trace and of
+        # constants it leaves unfolded: the exported model is compared with the module, so a wrong trace is found.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", TracerWarning)
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
+        path = Path(folder) / "traced.onnx"
+        torch.onnx.export(
+            module,
+            (sample,),
+            path,
+            opset_version=OPSET,
+            dynamo=False,
+            input_names=["images"],
+            output_names=[output],
+            dynamic_axes={"images": {0: "batch"}, output: {0: "batch"}} if dynamic else None,
+        )
+        return read_model(path)
+
+
+def _difference(model: bytes, classifier: TorchClassifier, images: Float32Array, wanted: Float32Array) -> float:
+    spec = served_spec(classifier.spec)
+    found = OnnxClassifier(model, spec=spec, output_kind=classifier.output_kind).logits(images)
+    return float(np.abs(found - wanted).max() / max(float(np.abs(wanted).max()), 1e-6))
+
+
+class _Export(nn.Module):
+    """What is traced: a module that puts out one tensor, and whose mode the exporter can't change."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.training = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        return class_tensor(self.module(images)).flatten(1)
+
+    def train(self, mode: bool = True) -> _Export:  # noqa: ARG002, FBT001, FBT002 - torch's signature
+        return self
