@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -66,7 +67,7 @@ class PathPlan:
         if not self.targets:
             raise CalibrationError("a path plan needs at least one path")
         grid = (0.0, *self.alphas)
-        if not self.alphas or any(b <= a for a, b in zip(grid, grid[1:], strict=False)) or self.alphas[-1] > 1:
+        if not self.alphas or any(b <= a for a, b in itertools.pairwise(grid)) or self.alphas[-1] > 1:
             raise CalibrationError(f"alphas must rise within (0, 1], not {self.alphas}")
         if self.blur_sigma <= 0:
             raise CalibrationError(f"blur_sigma must be positive, not {self.blur_sigma}")

@@ -1,1 +1,1 @@
-"""scoring."""
+"""Profile to features to score."""

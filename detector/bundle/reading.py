@@ -1,0 +1,129 @@
+"""Reading a bundle: every byte is checked against the manifest before anything is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from detector.bundle import contents
+from detector.bundle.contents import Bundle, BundleParts, Canaries
+from detector.bundle.manifest import Manifest
+from detector.conformal import ConformalCalibration
+from detector.errors import BundleIntegrityError, CalibrationError
+from detector.paths import Prototypes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_NEEDED: Final = (
+    contents.CLASSIFIER,
+    contents.PROTOTYPES,
+    contents.SCORER,
+    contents.CALIBRATION,
+    contents.CANARIES,
+)
+_MANIFEST_LIMIT: Final = 16 << 20
+_FILE_LIMIT: Final = 4 << 30
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Read and verify a bundle folder.
+
+    Raises:
+        BundleIntegrityError: A file is missing, altered, too large or inconsistent; the message names it.
+        BundleSchemaError: Written by a newer Isthmus.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise BundleIntegrityError(f"{folder}: no such bundle folder")
+    manifest_bytes = _read(folder / contents.MANIFEST, _MANIFEST_LIMIT)
+    manifest = Manifest.from_bytes(manifest_bytes, name=str(folder / contents.MANIFEST))
+    files = _verified_files(folder, manifest)
+    parts = _decode(folder, files, manifest)
+    return Bundle(manifest, parts, hashlib.sha256(manifest_bytes).hexdigest())
+
+
+def _verified_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The files serving needs, after the digests of all files were checked."""
+    unlisted = [name for name in _NEEDED if name not in manifest.files]
+    if unlisted:
+        raise BundleIntegrityError(f"{folder / contents.MANIFEST}: does not list {', '.join(unlisted)}")
+    files = {}
+    for name, digest in sorted(manifest.files.items()):
+        if Path(name).name != name:
+            raise BundleIntegrityError(f"{folder / contents.MANIFEST}: '{name}' is not a file name")
+        content = _read(folder / name, _FILE_LIMIT)
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise BundleIntegrityError(f"{folder / name}: altered: its SHA-256 is not the one in the manifest")
+        if name in _NEEDED:
+            files[name] = content
+    return files
+
+
+def _read(file: Path, limit: int) -> bytes:
+    try:
+        size = file.stat().st_size
+        if size > limit:
+            raise BundleIntegrityError(f"{file}: {size} bytes, more than the {limit} a bundle's file may have")
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise BundleIntegrityError(f"{file}: missing") from error
+    except OSError as error:
+        raise BundleIntegrityError(f"{file}: can't be read: {error}") from error
+
+
+def _decode(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> BundleParts:
+    classes = len(manifest.labels)
+    shape = manifest.spec.shape
+    per_class = 1 + max((t.index for t in manifest.plan.targets), default=0)
+
+    def tensors(name: str, **wanted: tuple[str, tuple[int | None, ...]]) -> dict[str, NDArray[Any]]:
+        return _checked_tensors(folder / name, files[name], wanted)
+
+    prototypes = tensors(
+        contents.PROTOTYPES, images=("float32", (classes, None, *shape)), losses=("float32", (classes, None))
+    )
+    calibration = tensors(contents.CALIBRATION, scores=("float32", (None,)), classes=("int64", (None,)))
+    canaries = tensors(contents.CANARIES, images=("float32", (None, *shape)), logits=("float32", (None, classes)))
+    if prototypes["images"].shape[1] != prototypes["losses"].shape[1] or prototypes["images"].shape[1] < per_class:
+        raise BundleIntegrityError(f"{folder / contents.PROTOTYPES}: fewer prototypes per class than the paths need")
+    try:
+        scores = ConformalCalibration(
+            calibration["scores"], calibration["classes"], manifest.calibration.prior_strength
+        )
+    except CalibrationError as error:
+        raise BundleIntegrityError(f"{folder / contents.CALIBRATION}: {error}") from error
+    return BundleParts(
+        classifier=files[contents.CLASSIFIER],
+        prototypes=Prototypes(prototypes["images"], prototypes["losses"]),
+        scorer=files[contents.SCORER],
+        calibration=scores,
+        canaries=Canaries(canaries["images"], canaries["logits"]),
+    )
+
+
+def _checked_tensors(
+    file: Path, content: bytes, wanted: Mapping[str, tuple[str, tuple[int | None, ...]]]
+) -> dict[str, NDArray[Any]]:
+    """The arrays of a safetensors file, each of the dtype and shape (None: any length) that is wanted."""
+    try:
+        arrays = load(content)
+    except (SafetensorError, ValueError) as error:
+        raise BundleIntegrityError(f"{file}: not a safetensors file: {error}") from error
+    for name, (dtype, shape) in wanted.items():
+        array = arrays.get(name)
+        if array is None:
+            raise BundleIntegrityError(f"{file}: array '{name}' is missing")
+        fits = array.ndim == len(shape) and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
+        if array.dtype != dtype or not fits or not np.isfinite(array).all():
+            raise BundleIntegrityError(
+                f"{file}: array '{name}' must be finite {dtype} of shape {shape}, not {array.dtype} {array.shape}"
+            )
+    return arrays

@@ -1,0 +1,116 @@
+"""Writing a bundle: into a temporary folder beside its place, then renamed, so that it is there whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from detector.bundle import contents
+from detector.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from detector.bundle.contents import BundleParts
+    from detector.bundle.manifest import Manifest
+
+_Array = NDArray[Any]
+
+
+def write_bundle(
+    path: Path, manifest: Manifest, parts: BundleParts, *, attachments: Mapping[str, bytes], overwrite: bool = False
+) -> str:
+    """Write a bundle folder.
+
+    Args:
+        path: The folder to make; its parent must exist or be creatable.
+        manifest: Everything but `files`, which is filled in here.
+        parts: The arrays and graphs.
+        attachments: Further files for people, by name: the report, the contact sheet.
+        overwrite: Replace a bundle that is there.
+
+    Returns:
+        The bundle's digest.
+
+    Raises:
+        BundleError: Something is in the way, or the disk refuses.
+    """
+    check_free(path, overwrite=overwrite)
+    files = {**_encode(parts), **attachments}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest_bytes = dataclasses.replace(manifest, files=digests).to_bytes()
+    try:
+        _write_folder(path, {**files, contents.MANIFEST: manifest_bytes})
+    except OSError as error:
+        raise BundleError(f"{path}: the bundle can't be written: {error}") from error
+    return hashlib.sha256(manifest_bytes).hexdigest()
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuse to write over something that is not a bundle, or over a bundle without leave.
+
+    Raises:
+        BundleError: `path` is taken.
+    """
+    if not path.exists():
+        return
+    if not (path / contents.MANIFEST).is_file():
+        raise BundleError(f"{path}: exists and is not a bundle; choose another place for the bundle")
+    if not overwrite:
+        raise BundleError(f"{path}: a bundle is there already; pass --overwrite to replace it")
+
+
+def _encode(parts: BundleParts) -> dict[str, bytes]:
+    prototypes: dict[str, _Array] = {"images": parts.prototypes.images, "losses": parts.prototypes.losses}
+    calibration: dict[str, _Array] = {"scores": parts.calibration.scores, "classes": parts.calibration.classes}
+    canaries: dict[str, _Array] = {"images": parts.canaries.images, "logits": parts.canaries.logits}
+    return {
+        contents.CLASSIFIER: parts.classifier,
+        contents.PROTOTYPES: _tensors(prototypes),
+        contents.SCORER: parts.scorer,
+        contents.CALIBRATION: _tensors(calibration),
+        contents.CANARIES: _tensors(canaries),
+    }
+
+
+def _tensors(arrays: Mapping[str, _Array]) -> bytes:
+    # safetensors writes the underlying memory as it lies, so views must be made contiguous first.
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        for name, content in files.items():
+            _write_durably(temporary / name, content)
+        temporary.chmod(0o755)
+        _move_into_place(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_durably(file: Path, content: bytes) -> None:
+    with file.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _move_into_place(temporary: Path, path: Path) -> None:
+    if not path.exists():
+        temporary.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    path.rename(old / path.name)
+    temporary.rename(path)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,92 @@
+"""Split-conformal p-values per predicted class, shrunk to the pooled distribution where a class has few images.
+
+For a benign image of predicted class c with score s, the class's own conformal p-value is ``(1 + #{class scores >= s})
+/ (n_c + 1)``; it exceeds any target rate with at least the promised frequency because the calibration images and the
+image are exchangeable. A class with few images has a coarse and noisy p-value, so it is mixed with the pooled one as the
+posterior mean under a Dirichlet-process prior of strength k centred on the pool::
+
+    p = (1 + #{class scores >= s} + k * p_pool(s)) / (n_c + 1 + k)
+
+which is the class's own p-value as n_c grows and the pooled one as n_c falls to zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.errors import CalibrationError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from detector.classifiers.base import Float32Array
+
+PRIOR_STRENGTH = 50.0
+"""Default k: a class with 50 calibration images counts as much as the pool."""
+
+
+@dataclass(frozen=True)
+class ConformalCalibration:
+    """Scores of held-out benign images, and the p-values that follow from them.
+
+    Args:
+        scores: float32 (n,), scores of benign images neither the scorer nor the classifier was fitted on.
+        classes: int64 (n,), their predicted classes.
+        prior_strength: k above, in images; 0 trusts each class alone.
+
+    Raises:
+        CalibrationError: No scores, not finite, or not one class per score.
+    """
+
+    scores: Float32Array
+    classes: NDArray[np.int64]
+    prior_strength: float = PRIOR_STRENGTH
+
+    def __post_init__(self) -> None:
+        if self.scores.ndim != 1 or self.scores.shape != self.classes.shape or len(self.scores) == 0:
+            raise CalibrationError(
+                f"calibration needs one class per score and at least one, not {self.scores.shape} and "
+                f"{self.classes.shape}"
+            )
+        if not np.isfinite(self.scores).all():
+            raise CalibrationError("calibration scores must be finite")
+        if self.prior_strength < 0:
+            raise CalibrationError(f"prior_strength must not be negative, not {self.prior_strength}")
+
+    def p_values(self, scores: Float32Array, predicted: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How likely a benign image of the same predicted class scores at least this high.
+
+        Args:
+            scores: float32 (N,).
+            predicted: int64 (N,), predicted classes; one never seen at calibration gets the pooled p-value.
+
+        Returns:
+            float64 (N,) in (0, 1].
+        """
+        pooled = (1 + _at_least(self._pool, scores)) / (len(self._pool) + 1)
+        own = np.empty(len(scores))
+        sizes = np.empty(len(scores))
+        for label in np.unique(predicted):
+            rows = predicted == label
+            reference = self._by_class.get(int(label), self._pool[:0])
+            own[rows] = _at_least(reference, scores[rows])
+            sizes[rows] = len(reference)
+        mixed = (1 + own + self.prior_strength * pooled) / (sizes + 1 + self.prior_strength)
+        return np.where(sizes == 0, pooled, mixed)
+
+    @cached_property
+    def _pool(self) -> Float32Array:
+        return np.sort(self.scores)
+
+    @cached_property
+    def _by_class(self) -> dict[int, Float32Array]:
+        return {int(c): np.sort(self.scores[self.classes == c]) for c in np.unique(self.classes)}
+
+
+def _at_least(ordered: Float32Array, scores: Float32Array) -> NDArray[np.int64]:
+    """How many of `ordered` are at least each score."""
+    return len(ordered) - np.searchsorted(ordered, scores, side="left")

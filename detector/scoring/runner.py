@@ -1,0 +1,47 @@
+"""Running a fitted scorer: an ONNX graph from features to scores, the same one at calibration and in serving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+
+from detector.errors import BundleError
+
+if TYPE_CHECKING:
+    from detector.classifiers.base import Float32Array
+
+INPUT = "features"
+OUTPUT = "score"
+
+
+class OnnxScorer:
+    """A fitted scorer.
+
+    Args:
+        model: ONNX graph with input `features` float32 (N, F) and output `score` float32 (N,).
+
+    Raises:
+        BundleError: The graph can't be loaded, or has other inputs or outputs.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        # The graph is tiny: more threads would only contend with the classifier's.
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises its own untyped family
+            raise BundleError(f"the scorer graph can't be loaded: {error}") from error
+        inputs = [i.name for i in self._session.get_inputs()]
+        outputs = [o.name for o in self._session.get_outputs()]
+        if inputs != [INPUT] or outputs != [OUTPUT]:
+            raise BundleError(f"the scorer graph must map '{INPUT}' to '{OUTPUT}', not {inputs} to {outputs}")
+        self.features: int = self._session.get_inputs()[0].shape[1]
+
+    def score(self, features: Float32Array) -> Float32Array:
+        """Score features: float32 (N, F) to float32 (N,), nats, >= 0; higher means more adversarial."""
+        (scores,) = self._session.run([OUTPUT], {INPUT: features})
+        return np.asarray(scores, np.float32).reshape(len(features))
