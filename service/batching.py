@@ -21,8 +21,9 @@ from detector.errors import DeadlineError, NotReadyError, OverloadedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from detector import Detection
     from detector.classifiers.base import Float32Array
-    from service.ports import Detection, Scorer
+    from service.ports import Scorer
 
 _RATE_MEMORY: Final = 0.8
 _RETRY_SECONDS: Final = (0.05, 30.0)

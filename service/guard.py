@@ -31,10 +31,10 @@ class Guard:
     """
 
     def __init__(self, scorer: Scorer, settings: ServiceSettings, metrics: GuardMetrics) -> None:
-        self._facts = scorer.facts
+        self._bundle = scorer.bundle
         self._limits = RequestLimits.of(settings)
         self._metrics = metrics
-        self._reader = RequestReader(self._facts.spec.shape, self._limits, threads=settings.decode_threads)
+        self._reader = RequestReader(scorer.bundle.manifest.spec.shape, self._limits, threads=settings.decode_threads)
         self._batcher = MicroBatcher(
             scorer,
             max_batch_images=settings.max_batch_images,
@@ -63,7 +63,7 @@ class Guard:
 
     def describe(self) -> pb.GetDetectorResponse:
         """Describe the detector."""
-        return replies.detector_response(self._facts, self._limits, version=isthmus_version())
+        return replies.detector_response(self._bundle, self._limits, version=isthmus_version())
 
     async def close(self) -> None:
         """Finish the requests in hand and end the threads."""
@@ -80,8 +80,8 @@ class Guard:
             for error in inputs.errors.values():
                 self._metrics.rejected(status.reason(error), 1)
             if count <= _INLINE_IMAGES:
-                return replies.score_response(request, self._facts, parts, inputs.errors)
-            return await self._reader.run(lambda: replies.score_response(request, self._facts, parts, inputs.errors))
+                return replies.score_response(request, self._bundle, parts, inputs.errors)
+            return await self._reader.run(lambda: replies.score_response(request, self._bundle, parts, inputs.errors))
 
 
 class GuardSlot:

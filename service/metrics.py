@@ -12,7 +12,8 @@ from service.version import isthmus_version
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.ports import Detection, DetectorFacts
+    from detector import Detection, TargetRates
+    from service.ports import LoadedBundle
 
 # Classes beyond these share one label: a classifier of 1,000 classes must not make 3,000 series of every counter.
 MAX_CLASS_LABELS: Final = 100
@@ -61,20 +62,22 @@ class GuardMetrics:
 
     Args:
         registry: Where they are collected.
-        facts: The detector that is loaded.
+        bundle: The detector that is loaded.
     """
 
-    def __init__(self, registry: CollectorRegistry, facts: DetectorFacts) -> None:
-        self._forwards_per_image = facts.plan.forwards_per_image
+    def __init__(self, registry: CollectorRegistry, bundle: LoadedBundle) -> None:
+        self._forwards_per_image = bundle.manifest.plan.forwards_per_image
         self._classes = tuple(
-            label if index < MAX_CLASS_LABELS else OTHER_CLASSES for index, label in enumerate(facts.labels)
+            label if index < MAX_CLASS_LABELS else OTHER_CLASSES for index, label in enumerate(bundle.manifest.labels)
         )
         info = Info("isthmus_detector", "The detector that is loaded.", registry=registry)
-        info.info({"bundle_digest": facts.bundle_digest, "version": isthmus_version(), "scorer": facts.scorer})
-        self._add_answers(registry, facts)
+        info.info(
+            {"bundle_digest": bundle.digest, "version": isthmus_version(), "scorer": bundle.manifest.calibration.scorer}
+        )
+        self._add_answers(registry, bundle)
         self._add_work(registry)
 
-    def _add_answers(self, registry: CollectorRegistry, facts: DetectorFacts) -> None:
+    def _add_answers(self, registry: CollectorRegistry, bundle: LoadedBundle) -> None:
         self._verdicts = Counter(
             "isthmus_verdicts_total", "Verdicts given.", ("predicted_class", "verdict"), registry=registry
         )
@@ -84,7 +87,7 @@ class GuardMetrics:
         self._p_values = Histogram(
             "isthmus_p_value",
             "p-values; the detector's two target rates are among the edges.",
-            buckets=_p_value_edges(facts),
+            buckets=_p_value_edges(bundle.manifest.rates),
             registry=registry,
         )
         self._scores = Histogram(
@@ -147,6 +150,6 @@ class GuardMetrics:
         self._rejected.labels(reason.lower()).inc(images)
 
 
-def _p_value_edges(facts: DetectorFacts) -> list[float]:
+def _p_value_edges(rates: TargetRates) -> list[float]:
     linear = (step / _P_VALUE_STEPS for step in range(1, _P_VALUE_STEPS + 1))
-    return sorted({*linear, facts.rates.adversarial, facts.rates.suspect})
+    return sorted({*linear, rates.adversarial, rates.suspect})

@@ -13,11 +13,12 @@ from service.status import to_status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from detector import Detection
     from detector.classifiers.base import Float32Array
     from detector.errors import IsthmusError
     from detector.profiles import PathProfile
     from service.convert import RequestLimits
-    from service.ports import Detection, DetectorFacts
+    from service.ports import LoadedBundle
 
 VERDICTS: Final = {
     Verdict.BENIGN: pb.VERDICT_BENIGN,
@@ -28,7 +29,7 @@ VERDICTS: Final = {
 
 def score_response(
     request: pb.ScoreRequest,
-    facts: DetectorFacts,
+    bundle: LoadedBundle,
     detections: Sequence[Detection],
     errors: Mapping[int, IsthmusError],
 ) -> pb.ScoreResponse:
@@ -36,35 +37,38 @@ def score_response(
 
     Args:
         request: Says what to include.
-        facts: The detector that answered.
+        bundle: Of the detector that answered.
         detections: The answers to the good images, in order, in any number of parts.
         errors: What is wrong with the other images, by index in the request.
     """
-    answers = (evidence for part in detections for evidence in _evidence(request, facts.labels, part))
+    answers = (evidence for part in detections for evidence in _evidence(request, part))
     count = len(errors) + sum(len(part.scores) for part in detections)
     return pb.ScoreResponse(
         results=[
             pb.ImageResult(error=to_status(errors[i])) if i in errors else pb.ImageResult(evidence=next(answers))
             for i in range(count)
         ],
-        bundle_digest=facts.bundle_digest,
-        forwards_per_image=facts.plan.forwards_per_image,
+        bundle_digest=bundle.digest,
+        forwards_per_image=bundle.manifest.plan.forwards_per_image,
     )
 
 
-def detector_response(facts: DetectorFacts, limits: RequestLimits, *, version: str) -> pb.GetDetectorResponse:
+def detector_response(bundle: LoadedBundle, limits: RequestLimits, *, version: str) -> pb.GetDetectorResponse:
     """The description of the detector that is loaded."""
+    manifest = bundle.manifest
     return pb.GetDetectorResponse(
-        bundle_digest=facts.bundle_digest,
+        bundle_digest=bundle.digest,
         version=version,
-        labels=facts.labels,
-        image_format=pb.ImageFormat(height=facts.spec.height, width=facts.spec.width, channels=facts.spec.channels),
+        labels=manifest.labels,
+        image_format=pb.ImageFormat(
+            height=manifest.spec.height, width=manifest.spec.width, channels=manifest.spec.channels
+        ),
         calibration=pb.Calibration(
-            suspect_rate=facts.rates.suspect,
-            adversarial_rate=facts.rates.adversarial,
-            images=facts.calibration_images,
-            scorer=facts.scorer,
-            accuracy=facts.accuracy,
+            suspect_rate=manifest.rates.suspect,
+            adversarial_rate=manifest.rates.adversarial,
+            images=manifest.calibration.images,
+            scorer=manifest.calibration.scorer,
+            accuracy=manifest.calibration.accuracy,
         ),
         limits=pb.Limits(
             max_images=limits.max_images,
@@ -72,16 +76,18 @@ def detector_response(facts: DetectorFacts, limits: RequestLimits, *, version: s
             max_image_pixels=limits.decode.max_pixels,
             max_message_bytes=limits.max_message_bytes,
         ),
-        forwards_per_image=facts.plan.forwards_per_image,
-        paths=[target.name for target in facts.plan.targets],
+        forwards_per_image=manifest.plan.forwards_per_image,
+        paths=[target.name for target in manifest.plan.targets],
     )
 
 
-def _evidence(request: pb.ScoreRequest, labels: Sequence[str], part: Detection) -> Iterator[pb.Evidence]:
+def _evidence(request: pb.ScoreRequest, part: Detection) -> Iterator[pb.Evidence]:
     probabilities = _probabilities(part.logits, part.predicted)
-    for row, (index, verdict) in enumerate(zip(part.predicted.tolist(), part.verdicts, strict=True)):
+    for row, (index, label, verdict) in enumerate(
+        zip(part.predicted.tolist(), part.labels, part.verdicts, strict=True)
+    ):
         yield pb.Evidence(
-            prediction=pb.Prediction(class_index=index, label=labels[index], probability=float(probabilities[row])),
+            prediction=pb.Prediction(class_index=index, label=label, probability=float(probabilities[row])),
             score=float(part.scores[row]),
             p_value=float(part.p_values[row]),
             verdict=VERDICTS[verdict],

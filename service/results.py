@@ -102,7 +102,7 @@ class DetectorDescription:
         adversarial_rate: p-values at or below this are ADVERSARIAL.
         calibration_images: Held-out benign images behind the p-values.
         scorer: Such as "one-class".
-        accuracy: Of the classifier on the images calibrated on, 0..1.
+        accuracy: Of the classifier on the images calibrated on, 0..1; None where they carried no labels.
         forwards_per_image: Classifier forwards spent per image.
         paths: Names of the paths scored.
         max_images: Images one request may hold; a client splits what is more.
@@ -121,7 +121,7 @@ class DetectorDescription:
     adversarial_rate: float
     calibration_images: int
     scorer: str
-    accuracy: float
+    accuracy: float | None
     forwards_per_image: int
     paths: tuple[str, ...]
     max_images: int
@@ -143,7 +143,7 @@ class DetectorDescription:
             adversarial_rate=reply.calibration.adversarial_rate,
             calibration_images=reply.calibration.images,
             scorer=reply.calibration.scorer,
-            accuracy=reply.calibration.accuracy,
+            accuracy=reply.calibration.accuracy if reply.calibration.HasField("accuracy") else None,
             forwards_per_image=reply.forwards_per_image,
             paths=tuple(reply.paths),
             max_images=reply.limits.max_images,

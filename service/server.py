@@ -11,13 +11,13 @@ import numpy as np
 import structlog
 from grpc_reflection.v1alpha import reflection
 
+from detector import Detector
 from detector.errors import SettingsError
 from isthmus.v1 import detector_pb2_grpc
 from service.exposition import MetricsServer
 from service.guard import Guard, GuardSlot
 from service.health import DETECTOR_SERVICE, HEALTH_SERVICE, Readiness
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
-from service.loading import load_scorer
 from service.logs import configure_logging
 from service.metrics import GuardMetrics, RpcMetrics, new_registry
 from service.servicer import DetectorServicer
@@ -33,6 +33,10 @@ _UNLIMITED: Final = -1
 _log = structlog.get_logger(__name__)
 
 
+def _load_bundle(settings: ServiceSettings) -> Scorer:
+    return Detector.load(settings.bundle, threads=settings.threads)
+
+
 class RunningServer:
     """A server, for as long as the ``async with`` block lasts; inside the block it is ready to answer.
 
@@ -41,7 +45,7 @@ class RunningServer:
         load: Loads the detector; called in a worker thread.
     """
 
-    def __init__(self, settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] = load_scorer) -> None:
+    def __init__(self, settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] = _load_bundle) -> None:
         self._settings = settings
         self._load = load
         self._registry = new_registry()
@@ -88,14 +92,14 @@ class RunningServer:
             BundleError: The bundle is refused.
         """
         scorer = await asyncio.to_thread(self._load_warm)
-        self._slot.put(Guard(scorer, self._settings, GuardMetrics(self._registry, scorer.facts)))
+        self._slot.put(Guard(scorer, self._settings, GuardMetrics(self._registry, scorer.bundle)))
         await self._readiness.serving()
         _log.info(
             "listening",
             address=self.target,
             port=self.port,
             metrics_port=self.metrics_port,
-            bundle_digest=scorer.facts.bundle_digest,
+            bundle_digest=scorer.bundle.digest,
         )
 
     async def stop(self) -> None:
@@ -125,7 +129,7 @@ class RunningServer:
     def _load_warm(self) -> Scorer:
         scorer = self._load(self._settings)
         for count in sorted({1, self._settings.max_batch_images}):  # the first caller shall not pay for first-time work
-            scorer.score_canonical(np.zeros((count, *scorer.facts.spec.shape), np.float32))
+            scorer.score_canonical(np.zeros((count, *scorer.bundle.manifest.spec.shape), np.float32))
         return scorer
 
     async def _abandon(self) -> None:

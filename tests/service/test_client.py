@@ -30,10 +30,13 @@ async def test_describe_tells_what_is_loaded_and_what_is_accepted(start_server: 
     server = await start_server(max_images=3, max_queue_images=9, max_image_bytes=1000, max_image_pixels=2000)
     async with AsyncClient(server.target) as client:
         found = await client.describe()
-    facts = BrightnessScorer().facts
-    assert found.labels == facts.labels
+    bundle = BrightnessScorer().bundle
+    assert found.labels == bundle.manifest.labels
     assert (found.height, found.width, found.channels) == (8, 8, 3)
-    assert (found.suspect_rate, found.adversarial_rate) == (facts.rates.suspect, facts.rates.adversarial)
+    assert (found.suspect_rate, found.adversarial_rate) == (
+        bundle.manifest.rates.suspect,
+        bundle.manifest.rates.adversarial,
+    )
     assert (found.max_images, found.max_image_bytes, found.max_image_pixels) == (3, 1000, 2000)
     assert found.paths == ("prototype[0]",)
     assert found.forwards_per_image == 5
@@ -63,7 +66,7 @@ async def test_probability_is_the_softmax_and_extras_come_only_when_asked_for(cl
     assert full.probability == pytest.approx(np.exp(logits).max() / np.exp(logits).sum(), rel=1e-5)
     (bare,) = await client.score(PIXELS[0])
     assert (bare.logits, bare.profile) == ((), ())
-    assert bare.label == BrightnessScorer().facts.labels[bare.class_index]
+    assert bare.label == BrightnessScorer().bundle.manifest.labels[bare.class_index]
 
 
 async def test_files_bytes_and_arrays_of_the_same_pixels_get_the_same_answer(

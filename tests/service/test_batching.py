@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from detector.errors import DeadlineError, NotReadyError, OverloadedError
+from detector.images import to_canonical
+from service.batching import MicroBatcher
+from service.testing import BrightnessScorer
+from tests.service.support import WARM_UP_BATCHES, GatedScorer, random_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from detector import Detection
+    from detector.classifiers.base import Float32Array
+
+
+@dataclass
+class Record:
+    """What a batcher told its observer."""
+
+    places: list[int] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+
+    def admitted(self, images: int) -> None:
+        self.places.append(images)
+
+    def waited(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def computed(self, images: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.batches.append(images)
+
+
+@asynccontextmanager
+async def batching(scorer: GatedScorer, record: Record | None = None, **limits: Any) -> AsyncIterator[MicroBatcher]:
+    options = {"max_batch_images": 8, "max_queue_images": 64} | limits
+    scorer.batches += [1] * WARM_UP_BATCHES
+    batcher = MicroBatcher(scorer, observer=record or Record(), **options)
+    try:
+        yield batcher
+    finally:
+        await batcher.close()
+
+
+def images(count: int, seed: int = 0) -> Float32Array:
+    return to_canonical(random_pixels(count, 8, 8, 3, seed=seed), (3, 8, 8))
+
+
+def start(batcher: MicroBatcher, batch: Float32Array, **options: Any) -> asyncio.Task[tuple[Detection, ...]]:
+    return asyncio.create_task(batcher.score(batch, **options))
+
+
+def scores(parts: tuple[Detection, ...]) -> Float32Array:
+    return np.concatenate([part.scores for part in parts])
+
+
+async def test_an_idle_batcher_computes_at_once_and_alone() -> None:
+    scorer, record = GatedScorer(), Record()
+    async with batching(scorer, record) as batcher:
+        for count in (1, 3, 8):
+            (part,) = await batcher.score(images(count))
+            assert len(part.scores) == count
+    assert record.batches == [1, 3, 8]
+
+
+async def test_requests_that_wait_are_joined_and_get_their_own_answers() -> None:
+    scorer, record = GatedScorer(), Record()
+    async with batching(scorer, record) as batcher:
+        with scorer.closed():
+            first = start(batcher, images(1))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            waiting = [start(batcher, images(count, seed=count)) for count in (1, 2, 3)]
+            await asyncio.sleep(0)
+        await first
+        answers = await asyncio.gather(*waiting)
+    assert record.batches == [1, 6]
+    assert len(record.waits) == 4
+    for count, parts in zip((1, 2, 3), answers, strict=True):
+        alone = BrightnessScorer().score_canonical(images(count, seed=count))
+        np.testing.assert_array_equal(scores(parts), alone.scores)
+        np.testing.assert_array_equal(parts[0].profile.logits, alone.profile.logits)
+        assert parts[0].verdicts == alone.verdicts
+
+
+async def test_a_large_request_is_split_and_small_ones_overtake_it() -> None:
+    scorer = GatedScorer()
+    finished: list[str] = []
+    async with batching(scorer) as batcher:
+        with scorer.closed():
+            large = start(batcher, images(30, seed=1))
+            large.add_done_callback(lambda _: finished.append("large"))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            small = start(batcher, images(2, seed=2))
+            small.add_done_callback(lambda _: finished.append("small"))
+            await asyncio.sleep(0)
+        parts = await large
+        await small
+    assert finished == ["small", "large"]
+    assert max(scorer.batches) == 8
+    assert sum(scorer.batches[WARM_UP_BATCHES:]) == 32
+    np.testing.assert_array_equal(scores(parts), BrightnessScorer().score_canonical(images(30, seed=1)).scores)
+
+
+async def test_a_cancelled_request_is_not_computed_and_hurts_nobody() -> None:
+    scorer, record = GatedScorer(), Record()
+    async with batching(scorer, record) as batcher:
+        with scorer.closed():
+            first = start(batcher, images(1))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            gone, stays = start(batcher, images(3)), start(batcher, images(2))
+            await asyncio.sleep(0)
+            gone.cancel()
+            await asyncio.sleep(0)
+        await first
+        assert len(scores(await stays)) == 2
+    assert gone.cancelled()
+    assert record.batches == [1, 2]
+
+
+async def test_a_request_cancelled_while_computed_hurts_nobody() -> None:
+    scorer = GatedScorer()
+    async with batching(scorer) as batcher:
+        with scorer.closed():
+            first = start(batcher, images(1))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            gone, stays = start(batcher, images(3)), start(batcher, images(2))
+            await asyncio.sleep(0)
+            scorer._gate.set()
+            await first
+            scorer._gate.clear()
+            await scorer.entered(WARM_UP_BATCHES + 2)
+            gone.cancel()
+        assert len(scores(await stays)) == 2
+        assert len(scores(await batcher.score(images(4)))) == 4
+
+
+async def test_a_request_whose_deadline_passed_is_not_computed() -> None:
+    scorer, record = GatedScorer(), Record()
+    async with batching(scorer, record) as batcher:
+        with scorer.closed():
+            first = start(batcher, images(1))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            late, patient = start(batcher, images(3), time_left=0.01), start(batcher, images(2), time_left=60)
+            await asyncio.sleep(0.05)
+        await first
+        with pytest.raises(DeadlineError):
+            await late
+        assert len(scores(await patient)) == 2
+    assert record.batches == [1, 2]
+
+
+async def test_a_failing_request_fails_alone() -> None:
+    scorer = GatedScorer()
+    black = np.zeros((2, 3, 8, 8), np.float32)
+    async with batching(scorer) as batcher:
+        with scorer.closed():
+            first = start(batcher, images(1))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            bad, good = start(batcher, black), start(batcher, images(2, seed=5))
+            await asyncio.sleep(0)
+        await first
+        with pytest.raises(RuntimeError, match="black"):
+            await bad
+        np.testing.assert_array_equal(scores(await good), BrightnessScorer().score_canonical(images(2, seed=5)).scores)
+        assert len(scores(await batcher.score(images(1)))) == 1
+
+
+async def test_a_full_batcher_refuses_and_says_when_to_come_back() -> None:
+    scorer, record = GatedScorer(), Record()
+    async with batching(scorer, record, max_queue_images=10) as batcher:
+        with ExitStack() as places:
+            places.enter_context(batcher.admit(7))
+            places.enter_context(batcher.admit(3))
+            with pytest.raises(OverloadedError) as caught, batcher.admit(1):
+                pass
+            assert caught.value.retry_after == 1.0  # nothing is known of the engine's speed yet
+            await batcher.score(images(8))
+            with pytest.raises(OverloadedError) as caught, batcher.admit(1):
+                pass
+            assert 0.05 <= caught.value.retry_after < 1.0
+        with batcher.admit(10):
+            pass
+    assert record.places == [7, 10, 7, 0, 10, 0]
+
+
+async def test_closing_finishes_what_was_admitted_and_admits_no_more() -> None:
+    scorer = GatedScorer()
+    async with batching(scorer) as batcher:
+        with scorer.closed():
+            tasks = [start(batcher, images(5, seed=i)) for i in range(3)]
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            closing = asyncio.create_task(batcher.close())
+            await asyncio.sleep(0)
+            with pytest.raises(NotReadyError), batcher.admit(1):
+                pass
+        assert [len(scores(await task)) for task in tasks] == [5, 5, 5]
+        await closing
