@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from detector import Detection
     from detector.classifiers.base import Float32Array
 
+ROOT = Path(__file__).parents[2]
 WARM_UP_BATCHES = 2  # a server scores one image and a full batch before it is ready
 
 StartServer = Callable[..., Awaitable[RunningServer]]
@@ -36,6 +40,18 @@ def settings_for_tests(**changes: Any) -> ServiceSettings:
         "grace": 5.0,
     }
     return load_settings(**(defaults | changes))
+
+
+def python_environment() -> dict[str, str]:
+    """What a Python of this checkout needs to find all packages, installed or not."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "protos")))}
+
+
+def run_python(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a Python of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=python_environment()
+    )
 
 
 def random_pixels(*shape: int, seed: int = 7) -> Pixels:

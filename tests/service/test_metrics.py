@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from detector.errors import InvalidInputError, OverloadedError
+from service.client import AsyncClient
+from service.metrics import MAX_CLASS_LABELS, GuardMetrics
+from service.testing import BrightnessBundle, BrightnessScorer
+from tests.service.support import WARM_UP_BATCHES, GatedScorer, StartServer, random_pixels
+
+if TYPE_CHECKING:
+    from service.server import RunningServer
+
+FLAT = np.full((8, 8, 3), 128, np.uint8)
+NOISE = random_pixels(8, 8, 3)
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Page:
+    """The metrics page at one moment."""
+
+    def __init__(self, values: dict[Series, float]) -> None:
+        self._values = values
+
+    @classmethod
+    async def of(cls, server: RunningServer) -> Page:
+        def read() -> str:
+            with urlopen(f"http://127.0.0.1:{server.metrics_port}/metrics", timeout=20) as reply:
+                return str(reply.read().decode())
+
+        families = text_string_to_metric_families(await asyncio.to_thread(read))
+        samples = (sample for family in families for sample in family.samples)
+        return cls({(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples})
+
+    def __call__(self, name: str, **labels: str) -> float:
+        return self._values[name, tuple(sorted(labels.items()))]
+
+    def labels(self, name: str, label: str) -> set[str]:
+        return {dict(labels)[label] for found, labels in self._values if found == name}
+
+
+@pytest.fixture
+async def measured(start_server: StartServer) -> RunningServer:
+    return await start_server(metrics_enabled=True)
+
+
+def rpc(method: str, service: str = "isthmus.v1.AdversarialDetector", kind: str = "unary") -> dict[str, str]:
+    return {"grpc_type": kind, "grpc_service": service, "grpc_method": method}
+
+
+async def test_answers_are_counted_by_class_and_verdict(measured: RunningServer) -> None:
+    async with AsyncClient(measured.target) as client:
+        await client.score([FLAT, FLAT, NOISE])
+    page = await Page.of(measured)
+    assert page("isthmus_images_total") == 3
+    assert page("isthmus_verdicts_total", predicted_class="grey", verdict="BENIGN") == 2
+    assert page("isthmus_verdicts_total", predicted_class="grey", verdict="ADVERSARIAL") == 1
+    assert page("isthmus_verdicts_total", predicted_class="light", verdict="SUSPECT") == 0
+    assert page("isthmus_p_value_count") == page("isthmus_score_count") == 3
+    assert page("isthmus_p_value_bucket", le="0.01") == 1
+    assert page("isthmus_score_bucket", le="0.0") == 2
+    assert page("isthmus_classifier_forwards_total") == 3 * 5
+    assert page("isthmus_batch_images_sum") == 3
+    assert page("isthmus_queue_images") == 0
+    assert page("isthmus_engine_seconds_count") == page("isthmus_queue_seconds_count") == 1
+    bundle = BrightnessScorer().bundle
+    version = page.labels("isthmus_detector_info", "version").pop()
+    assert page("isthmus_detector_info", bundle_digest=bundle.digest, scorer="steps", version=version) == 1
+    assert page("process_resident_memory_bytes") > 0
+
+
+async def test_calls_are_counted_under_the_standard_names(measured: RunningServer) -> None:
+    async with AsyncClient(measured.target) as client:
+        await client.score(FLAT)
+        with pytest.raises(InvalidInputError):
+            await client.score(b"text")
+    async with grpc.aio.insecure_channel(measured.target) as channel:
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        watch.cancel()
+        await asyncio.sleep(0.1)
+    page = await Page.of(measured)
+    assert page("grpc_server_started_total", **rpc("Score")) == 2
+    assert page("grpc_server_handled_total", grpc_code="OK", **rpc("Score")) == 1
+    assert page("grpc_server_handled_total", grpc_code="INVALID_ARGUMENT", **rpc("Score")) == 1
+    assert page("grpc_server_handling_seconds_count", **rpc("Score")) == 2
+    assert page("grpc_server_handled_total", grpc_code="OK", **rpc("GetDetector")) == 1
+    assert page("grpc_server_handled_total", grpc_code="OK", **rpc("Check", "grpc.health.v1.Health")) == 1
+    assert (
+        page(
+            "grpc_server_handled_total", grpc_code="CANCELLED", **rpc("Watch", "grpc.health.v1.Health", "server_stream")
+        )
+        == 1
+    )
+
+
+async def test_unknown_methods_make_no_series(measured: RunningServer) -> None:
+    async with grpc.aio.insecure_channel(measured.target) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await channel.unary_unary("/made.up/Name", lambda message: message)(b"")
+    assert "Name" not in (await Page.of(measured)).labels("grpc_server_started_total", "grpc_method")
+
+
+async def test_images_without_a_score_are_counted_by_reason(start_server: StartServer) -> None:
+    scorer = GatedScorer()
+    server = await start_server(scorer, metrics_enabled=True, max_images=4, max_queue_images=4, max_image_bytes=5000)
+    async with AsyncClient(server.target) as client:
+        await client.score([b"text", b"", bytes(6000)], report_per_image=True)
+        with pytest.raises(InvalidInputError):
+            await client.score([b"text", b"text"])
+        with scorer.closed():
+            first = asyncio.create_task(client.score(np.stack([FLAT] * 4)))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            assert (await Page.of(server))("isthmus_queue_images") == 4
+            with pytest.raises(OverloadedError):
+                await client.score(FLAT)
+        await first
+    page = await Page.of(server)
+    assert page("isthmus_rejected_images_total", reason="invalid_input") == 2 + 2
+    assert page("isthmus_rejected_images_total", reason="limit_exceeded") == 1
+    assert page("isthmus_rejected_images_total", reason="overloaded") == 1
+    assert page("isthmus_queue_images") == 0
+
+
+async def test_concurrent_clients_share_batches(start_server: StartServer) -> None:
+    scorer = GatedScorer()
+    server = await start_server(scorer, metrics_enabled=True)
+    async with AsyncClient(server.target) as client:
+        await client.describe()
+        with scorer.closed():
+            tasks = [asyncio.create_task(client.score(FLAT)) for _ in range(41)]
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            async with asyncio.timeout(20):
+                while (await Page.of(server))("isthmus_queue_images") < 41:  # noqa: ASYNC110 - told over HTTP
+                    await asyncio.sleep(0.01)
+        await asyncio.gather(*tasks)
+    page = await Page.of(server)
+    assert page("isthmus_batch_images_sum") == 41
+    assert page("isthmus_batch_images_count") <= 4  # the first images, and then all that waited
+    assert page("isthmus_queue_seconds_count") == 41
+
+
+def test_many_classes_share_a_label() -> None:
+    scorer, registry = BrightnessScorer(), CollectorRegistry()
+    labels = tuple(f"class {i}" for i in range(1000))
+    bundle = BrightnessBundle(replace(scorer.bundle.manifest, labels=labels))
+    metrics = GuardMetrics(registry, bundle)
+    dark = scorer.score_canonical(np.zeros((1, 3, 8, 8), np.float32))
+    for index in (99, 100, 999):
+        metrics.scored([replace(dark, predicted=np.array([index]))])
+    found = {
+        sample.labels["predicted_class"]: sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "isthmus_verdicts_total" and sample.labels["verdict"] == "BENIGN"
+    }
+    assert len(found) == MAX_CLASS_LABELS + 1
+    assert (found["class 99"], found["other"]) == (1, 2)
