@@ -49,6 +49,10 @@ def export_onnx(classifier: TorchClassifier, path: str | Path | None = None) -> 
     """
     images = probe_images(classifier.spec, _PROBES)
     wanted = classifier.logits(images)
+    if not np.allclose(wanted, classifier.logits(images), rtol=_TOLERANCE, atol=_TOLERANCE):
+        raise ClassifierError(
+            f"{classifier.description}: answers differently when asked twice; was it exported in training mode?"
+        )
     reasons = []
     for dynamic in (True, False) if classifier.fixed_batch is None else (False,):
         try:

@@ -41,6 +41,7 @@ class OnnxClassifier:
         output_kind: What the graph puts out; None looks at its answers to a few random images.
         output_name: Which output holds the classes, for graphs with several.
         max_batch: Most images put through the graph at once.
+        name: What to call it in descriptions and errors; None means the file's name.
 
     Raises:
         ClassifierError: The model can't be run, or contradicts an argument; the message names the argument.
@@ -56,10 +57,11 @@ class OnnxClassifier:
         output_kind: OutputKind | None = None,
         output_name: str | None = None,
         max_batch: int = 256,
+        name: str | None = None,
     ) -> None:
         session = open_session(model, threads=threads)
         self._session = session.runtime
-        self._name = "ONNX model" if isinstance(model, bytes) else Path(model).name
+        self._name = name or ("ONNX model" if isinstance(model, bytes) else Path(model).name)
         graph_input = _only_input(self._session.get_inputs())
         dtype = pixel_type(graph_input.type)
         if spec is None:

@@ -8,67 +8,65 @@ import onnx
 import torch
 from torch import nn
 
-from detector.classifiers.base import OutputKind, PixelType
+from detector.classifiers.base import PixelType
 from detector.classifiers.surgery import fold_constants, read_model
-from detector.classifiers.torch import TorchClassifier
+from detector.classifiers.torch import TorchSource
 from detector.classifiers.torchvision_compat import mend_torchvision
 from detector.errors import ClassifierError, GradientsUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
 
-    from detector.classifiers.base import ImageSpec
-
 MAX_OPSET = 17
+_PIXEL_TYPES = {int(onnx.TensorProto.FLOAT): PixelType.FLOAT32, int(onnx.TensorProto.FLOAT16): PixelType.FLOAT16}
 
 
-def load_onnx_gradients(
-    model: str | Path | bytes,
-    spec: ImageSpec,
-    *,
-    labels: Sequence[str] | None = None,
-    output_kind: OutputKind | None = None,
-) -> TorchClassifier:
+def load_onnx_gradients(model: str | Path | bytes) -> TorchSource:
     """Turn an ONNX classifier into a torch module that can be differentiated.
 
+    A graph that takes uint8 pixels and casts them to float at once is taken behind that cast.
+
     Args:
-        model: Path of the ONNX file, or its bytes; opset 17 at most, one output.
-        spec: How the graph wants its images.
-        labels: One name per class.
-        output_kind: What the graph puts out; None detects it.
+        model: Path of the ONNX file, or its bytes; opset 17 at most, one input and one output.
 
     Raises:
         GradientsUnavailableError: The graph can't be turned; says why.
         ClassifierError: The file can't be read.
     """
-    if spec.dtype is PixelType.UINT8:
-        raise GradientsUnavailableError("the ONNX model takes uint8 pixels, which have no gradient")
     name = "ONNX model" if isinstance(model, bytes) else str(model)
-    proto = _foldable(model if isinstance(model, bytes) else read_model(model), name)
+    proto = _folded(model if isinstance(model, bytes) else read_model(model), name)
     opset = max(entry.version for entry in proto.opset_import if entry.domain in {"", "ai.onnx"})
     if opset > MAX_OPSET:
         raise GradientsUnavailableError(
             f"{name}: opset {opset}; onnx2torch reads at most {MAX_OPSET}: export it anew with opset {MAX_OPSET}"
         )
-    dim = proto.graph.input[0].type.tensor_type.shape.dim[0]
+    _take_floats(proto.graph)
+    tensor = proto.graph.input[0].type.tensor_type
+    dtype = _PIXEL_TYPES.get(tensor.elem_type)
+    if dtype is None:
+        raise GradientsUnavailableError(f"{name}: its input has no gradient: it is neither float32 nor float16")
     try:
-        return TorchClassifier(
-            _converted(proto),
-            spec,
-            labels=labels,
-            output_kind=output_kind,
-            fixed_batch=dim.dim_value or None,
-            name=f"{name} through onnx2torch",
-        )
-    # onnx2torch raises unrelated classes, some only once the module runs.
+        module = _converted(proto)
+    # onnx2torch raises unrelated classes.
     except Exception as error:
         raise GradientsUnavailableError(f"{name}: onnx2torch can't turn it into torch: {error}") from error
+    return TorchSource(
+        module, f"{name} through onnx2torch", tuple(dim.dim_value or None for dim in tensor.shape.dim), dtype
+    )
 
 
-def _foldable(model: bytes, name: str) -> onnx.ModelProto:
+def _take_floats(graph: onnx.GraphProto) -> None:
+    """Let a graph that starts by casting uint8 pixels to float32 take float32 pixels; the cast then does nothing."""
+    tensor = graph.input[0].type.tensor_type
+    readers = [node for node in graph.node if graph.input[0].name in node.input]
+    casts = all(node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.FLOAT for node in readers)
+    if tensor.elem_type == onnx.TensorProto.UINT8 and casts:
+        tensor.elem_type = onnx.TensorProto.FLOAT
+
+
+def _folded(model: bytes, name: str) -> onnx.ModelProto:
     try:
         # Folding leaves onnx2torch fewer operators to know, and removes shape arithmetic it would redo every time.
         return onnx.load_from_string(fold_constants(model))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from detector.classifiers.base import ChannelOrder, Float32Array, ImageSpec, Layout, OutputKind, PixelType
+from detector.classifiers.options import SpecOptions, check_spec, infer_spec
 from detector.classifiers.outputs import (
     as_rows,
     as_spec_images,
@@ -205,3 +207,48 @@ def class_tensor(output: Any) -> Tensor:
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"put out {type(output).__name__}; a tensor (N, classes) is expected")
     return value
+
+
+@dataclass(frozen=True)
+class TorchSource:
+    """A torch module from somewhere, before it is known how it wants its images.
+
+    Args:
+        module: The module.
+        name: What to call it in descriptions and errors.
+        shape: Shape of its input, batch first, where it declares one; None stands for sizes it leaves open.
+        dtype: Element type of its input, where it declares one.
+    """
+
+    module: nn.Module
+    name: str
+    shape: tuple[int | None, ...] | None = None
+    dtype: PixelType | None = None
+
+    def classifier(
+        self,
+        spec: ImageSpec | SpecOptions,
+        *,
+        labels: Sequence[str] | None = None,
+        output_kind: OutputKind | None = None,
+    ) -> TorchClassifier:
+        """Make it a classifier.
+
+        Args:
+            spec: How it wants its images, or what is known of that; the rest is taken from what it declares.
+            labels: One name per class.
+            output_kind: What it puts out; None detects it.
+
+        Raises:
+            ClassifierError: It contradicts `spec`, or fails.
+        """
+        if self.shape is None or self.dtype is None:
+            spec = spec.to_spec() if isinstance(spec, SpecOptions) else spec
+            fixed_batch = None
+        else:
+            spec = infer_spec(self.shape, self.dtype, spec) if isinstance(spec, SpecOptions) else spec
+            check_spec(spec, self.shape, self.dtype)
+            fixed_batch = self.shape[0]
+        return TorchClassifier(
+            self.module, spec, labels=labels, output_kind=output_kind, fixed_batch=fixed_batch, name=self.name
+        )

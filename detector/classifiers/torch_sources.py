@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from detector.classifiers.base import ImageSpec, OutputKind, PixelType
-from detector.classifiers.options import SpecOptions, check_spec, infer_spec
-from detector.classifiers.torch import TorchClassifier
+from detector.classifiers.base import PixelType
+from detector.classifiers.torch import TorchSource
 from detector.classifiers.torchvision_compat import mend_torchvision
 from detector.errors import ClassifierError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 MAX_STATE_BYTES = 2 * 1024**3
 _PIXEL_TYPES = {torch.float32: PixelType.FLOAT32, torch.float16: PixelType.FLOAT16, torch.uint8: PixelType.UINT8}
@@ -33,56 +32,27 @@ _WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _REFUSED_MEMBERS = ("custom_obj", "opaque_obj", ".so")
 
 
-def load_exported(
-    path: str | Path,
-    spec: ImageSpec | SpecOptions | None = None,
-    *,
-    labels: Sequence[str] | None = None,
-    output_kind: OutputKind | None = None,
-) -> TorchClassifier:
+def load_exported(path: str | Path) -> TorchSource:
     """Load a `torch.export` program (``.pt2``).
 
-    Args:
-        path: The file.
-        spec: How the program wants its images, or what is known of that; the rest is read from the program.
-        labels: One name per class.
-        output_kind: What the program puts out; None detects it.
-
     Raises:
-        ClassifierError: The file is not such a program, or contradicts `spec`.
+        ClassifierError: The file is not such a program, or its input is not images.
     """
     path = Path(path)
     _check_file(path)
     program = _load_program(path)
     shape, dtype = _declared_input(program, path)
-    if not isinstance(spec, ImageSpec):
-        spec = infer_spec(shape, dtype, spec)
-    check_spec(spec, shape, dtype)
-    fixed_batch = shape[0] if isinstance(shape[0], int) else None
-    module = program.module()
-    return TorchClassifier(
-        module, spec, labels=labels, output_kind=output_kind, fixed_batch=fixed_batch, name=path.name
-    )
+    return TorchSource(program.module(), path.name, shape, dtype)
 
 
-def load_factory(
-    factory: str,
-    spec: ImageSpec,
-    *,
-    state: str | Path | None = None,
-    labels: Sequence[str] | None = None,
-    output_kind: OutputKind | None = None,
-) -> TorchClassifier:
+def load_factory(factory: str, state: str | Path | None = None) -> TorchSource:
     """Build a module by calling a Python function, and load its weights.
 
     Args:
         factory: ``module:function``, such as ``torchvision.models:resnet18``; called without arguments. Modules in the
             current folder are found.
-        spec: How the module wants its images.
         state: Its weights: a ``.safetensors`` file, or what ``torch.save(module.state_dict())`` wrote. None keeps
             those the function made (made with a fixed seed, where they are random).
-        labels: One name per class.
-        output_kind: What the module puts out; None detects it.
 
     Raises:
         ClassifierError: The function can't be found or fails, or the weights don't fit.
@@ -93,7 +63,7 @@ def load_factory(
         _load_state(module, Path(state))
     if torch.cuda.is_available():
         module = module.to("cuda")
-    return TorchClassifier(module, spec, labels=labels, output_kind=output_kind, name=factory)
+    return TorchSource(module, factory)
 
 
 def _load_program(path: Path) -> Any:
