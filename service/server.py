@@ -141,8 +141,12 @@ class RunningServer:
             await asyncio.to_thread(self._metrics_server.stop)
 
 
-async def serve(settings: ServiceSettings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return.
+async def serve(settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] = _load_bundle) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return. Sets up logging for the process.
+
+    Args:
+        settings: All that can be set.
+        load: Loads the detector; called in a worker thread.
 
     Raises:
         SettingsError: An address can't be listened on.
@@ -153,7 +157,7 @@ async def serve(settings: ServiceSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with RunningServer(settings):
+    async with RunningServer(settings, load=load):
         await stopped.wait()
 
 

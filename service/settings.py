@@ -42,7 +42,7 @@ class ServiceSettings(BaseSettings):
     max_image_pixels: int = Field(
         DEFAULT_LIMITS.max_pixels,
         ge=1,
-        description="Pixels (width times height) one encoded image may have; decoding takes about 12 bytes for each.",
+        description="Pixels (width times height) one encoded image may have; decoding takes up to 20 bytes for each.",
     )
     max_message_bytes: int = Field(
         64 * _MEBI, ge=1024, lt=1 << 31, description="Bytes one request may have, all images together."

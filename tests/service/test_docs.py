@@ -1,0 +1,91 @@
+"""The pages under docs/ say all there is to say, and nothing that is not so."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+
+from isthmus.v1 import detector_pb2 as pb
+from service.metrics import GuardMetrics, RpcMetrics, new_registry
+from service.settings import CONFIG_VARIABLE, ENV_PREFIX, ServiceSettings
+from service.testing import BrightnessScorer
+from tests.service.support import ROOT
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
+
+API = (ROOT / "docs" / "api.md").read_text()
+METRICS = (ROOT / "docs" / "metrics.md").read_text()
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+
+FILE = pb.DESCRIPTOR
+INFO_LABELS = ("bundle_digest", "version", "scorer")
+SERVICE = FILE.services_by_name["AdversarialDetector"]
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """The cells of all tables' rows, by their first cell."""
+    lines = (re.split(r"(?<!\\)\|", line)[1:-1] for line in page.splitlines() if line.startswith("| `"))
+    return {cells[0].strip().strip("`"): [cell.strip() for cell in cells[1:]] for cells in lines}
+
+
+def section(title: str) -> str:
+    """A section of the API page."""
+    found = re.search(rf"^### {title}\n(.*?)(?=^##|\Z)", API, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/api.md has no section '### {title}'"
+    return found[1]
+
+
+@pytest.mark.parametrize("method", [method.name for method in SERVICE.methods])
+def test_every_method_is_documented(method: str) -> None:
+    assert section(method).strip()
+
+
+@pytest.mark.parametrize("message", FILE.message_types_by_name.values(), ids=lambda message: str(message.name))
+def test_every_message_is_documented_field_by_field(message: Descriptor) -> None:
+    assert list(rows(section(message.name))) == [field.name for field in message.fields]
+
+
+@pytest.mark.parametrize("enum", FILE.enum_types_by_name.values(), ids=lambda enum: str(enum.name))
+def test_every_enum_is_documented_value_by_value(enum: EnumDescriptor) -> None:
+    assert list(rows(section(enum.name))) == [value.name for value in enum.values]
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    documented = rows(SETTINGS)
+    assert list(documented) == list(ServiceSettings.model_fields)
+    for name, field in ServiceSettings.model_fields.items():
+        default = "must be set" if field.is_required() else f"`{shown(field.default)}`"
+        row = [f"`{ENV_PREFIX}{name.upper()}`", default, field.description]
+        assert documented[name] == row, f"| `{name}` | {' | '.join(map(str, row))} |"
+    assert CONFIG_VARIABLE in SETTINGS
+
+
+def shown(default: object) -> str:
+    """A default as TOML would have it."""
+    if default is None:
+        return "unset"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    registry = new_registry()
+    RpcMetrics(registry)
+    GuardMetrics(registry, BrightnessScorer().bundle)
+    found = {}
+    for collector in registry._collector_to_names:
+        if isinstance(collector, MetricWrapperBase):  # the other one is the process's own
+            (family,) = collector.describe()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = INFO_LABELS if family.type == "info" else collector._labelnames
+            found[name] = [family.type, ", ".join(f"`{label}`" for label in labels)]
+    assert {name: cells[:2] for name, cells in rows(METRICS).items()} == found
+
+
+def test_metrics_named_in_prose_exist() -> None:
+    named = set(re.findall(r"\bisthmus_[a-z_]+", METRICS))
+    known = set(rows(METRICS)) | {"isthmus_detector_info", "isthmus_p_value_bucket", "isthmus_p_value_count"}
+    assert named <= known
