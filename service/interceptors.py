@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import re
 import time
 import uuid
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 REQUEST_ID_KEY: Final = "x-request-id"
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+# Request ids are this and a count: as unique as a random number per call, at a fraction of its cost.
+_PROCESS_ID: Final = uuid.uuid4().hex[:16]
+_CALLS: Final = itertools.count()
 # Probes and tools call these all the time; they are counted, but logged only when debugging.
 _QUIET_SERVICES: Final = ("grpc.health.", "grpc.reflection.")
 _KINDS: Final = {
@@ -174,4 +178,4 @@ def _request_id(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             return value
-    return uuid.uuid4().hex
+    return f"{_PROCESS_ID}{next(_CALLS):016x}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import grpc
 import numpy as np
 import structlog
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from detector import Detector
@@ -16,7 +17,7 @@ from detector.errors import SettingsError
 from isthmus.v1 import detector_pb2_grpc
 from service.exposition import MetricsServer
 from service.guard import Guard, GuardSlot
-from service.health import DETECTOR_SERVICE, HEALTH_SERVICE, Readiness
+from service.health import DETECTOR_SERVICE, HEALTH_SERVICE, HealthServicer
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
 from service.logs import configure_logging
 from service.metrics import GuardMetrics, RpcMetrics, new_registry
@@ -51,7 +52,7 @@ class RunningServer:
         self._registry = new_registry()
         self._rpc_metrics = RpcMetrics(self._registry)
         self._slot = GuardSlot()
-        self._readiness = Readiness()
+        self._health = HealthServicer()
         self._metrics_server: MetricsServer | None = None
         self._server: grpc.aio.Server | None = None
         self.port = 0
@@ -77,7 +78,7 @@ class RunningServer:
             self._metrics_server = MetricsServer(self._registry, host=settings.metrics_host, port=settings.metrics_port)
         self._server = _new_server(settings, self._rpc_metrics)
         detector_pb2_grpc.add_AdversarialDetectorServicer_to_server(DetectorServicer(self._slot), self._server)
-        await self._readiness.add_to(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             names = (DETECTOR_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
@@ -93,7 +94,7 @@ class RunningServer:
         """
         scorer = await asyncio.to_thread(self._load_warm)
         self._slot.put(Guard(scorer, self._settings, GuardMetrics(self._registry, scorer.bundle)))
-        await self._readiness.serving()
+        self._health.serving()
         _log.info(
             "listening",
             address=self.target,
@@ -104,10 +105,11 @@ class RunningServer:
 
     async def stop(self) -> None:
         """Say NOT_SERVING, wait for load balancers to notice, refuse new requests, finish those in flight."""
-        await self._readiness.stopping()
+        self._health.stopping()
         if self._server is not None:
             _log.info("draining", drain_delay=self._settings.drain_delay, grace=self._settings.grace)
             await asyncio.sleep(self._settings.drain_delay)
+            self._health.close()
             await self._server.stop(self._settings.grace)
         await self._slot.close()
         if self._metrics_server is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,7 @@ class BrightnessBundle:
 
     manifest: Manifest
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the manifest."""
         return hashlib.sha256(self.manifest.to_bytes()).hexdigest()

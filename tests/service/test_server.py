@@ -92,11 +92,11 @@ async def test_stopping_says_not_serving_then_drains_then_refuses() -> None:
             await scorer.entered(WARM_UP_BATCHES + 1)
             stopping = asyncio.create_task(server.stop())
             assert (await watch.read()).status == NOT_SERVING
+            assert await health(server.target, DETECTOR_SERVICE) == NOT_SERVING
             late = asyncio.create_task(client.score(PIXELS))  # load balancers have not noticed yet
             await asyncio.sleep(0.6)
             with pytest.raises(NotReadyError):
                 await client.score(PIXELS)
-            watch.cancel()
             assert not stopping.done()
         assert len(await in_flight) == len(await late) == 3
         await stopping
@@ -136,3 +136,29 @@ async def test_a_server_answers_on_ipv6(start_server: StartServer) -> None:
 
 async def test_without_metrics_no_port_is_taken(start_server: StartServer) -> None:
     assert (await start_server(metrics_enabled=False)).metrics_port is None
+
+
+async def test_a_watcher_holds_up_nothing_and_hears_all_though_another_left() -> None:
+    server = RunningServer(settings_for_tests(grace=20), load=lambda _: GatedScorer())
+    await server.listen()
+    async with grpc.aio.insecure_channel(server.target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        leaves, stays, lost = (
+            stub.Watch(health_pb2.HealthCheckRequest(service=name)) for name in ("", "", "no.such.Service")
+        )
+        assert (await leaves.read()).status == (await stays.read()).status == NOT_SERVING
+        assert (await lost.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        leaves.cancel()
+        await server.make_ready()
+        assert (await stays.read()).status == SERVING
+        async with asyncio.timeout(5):
+            await server.stop()
+        assert (await stays.read()).status == NOT_SERVING
+        assert await stays.read() is grpc.aio.EOF
+        assert await stays.code() is await lost.code() is grpc.StatusCode.OK
+
+
+async def test_the_health_of_an_unknown_service_is_not_found(server: RunningServer) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await health(server.target, "no.such.Service")
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
