@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_MODEL_BYTES = 2 * 1024**3 - 1
 _PROBES = 5
+_SEVERITY_FATAL = 4
 # Relative to the largest number; half-precision layers round differently in groups of another size.
 _TOLERANCE = 1e-3
 _SOFTMAX_RANKS = {2, 4}
@@ -220,6 +221,7 @@ def fold_constants(model: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.log_severity_level = _SEVERITY_FATAL
         options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
         onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         folded = onnx.load(options.optimized_model_filepath)

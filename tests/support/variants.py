@@ -1,5 +1,6 @@
-"""Versions of one ONNX classifier in other conventions, made by wrapping its graph. They answer the same on the
-same image, once it is encoded their way.
+"""Versions of one ONNX classifier in other conventions, made by wrapping its graph; they can be wrapped again.
+
+They answer the same on the same image, once it is encoded their way.
 """
 
 from __future__ import annotations
@@ -7,9 +8,6 @@ from __future__ import annotations
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
-_IMAGE = "deployed_image"
-_ANSWER = "deployed_answer"
 
 
 def fixed_batch(model: bytes, batch: int = 1) -> bytes:
@@ -25,25 +23,27 @@ def nhwc(model: bytes) -> bytes:
     """The same classifier for NHWC images."""
     proto = onnx.load_from_string(model)
     batch, channels, height, width = _dims(proto)
-    node = helper.make_node("Transpose", [_IMAGE], [proto.graph.input[0].name], perm=[0, 3, 1, 2])
+    node = helper.make_node("Transpose", [_outer(proto)], [proto.graph.input[0].name], perm=[0, 3, 1, 2])
     return _put_before(proto, [node], (batch, height, width, channels), _element_type(proto))
 
 
 def bgr(model: bytes) -> bytes:
-    """The same classifier for NCHW images whose channels run blue, green, red."""
+    """The same classifier for images whose channels run blue, green, red."""
     proto = onnx.load_from_string(model)
-    proto.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), "deployed_order"))
-    node = helper.make_node("Gather", [_IMAGE, "deployed_order"], [proto.graph.input[0].name], axis=1)
+    order = f"{_outer(proto)}_order"
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), order))
+    node = helper.make_node("Gather", [_outer(proto), order], [proto.graph.input[0].name], axis=_channel_axis(proto))
     return _put_before(proto, [node], _dims(proto), _element_type(proto))
 
 
 def uint8(model: bytes) -> bytes:
     """The same classifier for uint8 pixels 0..255."""
     proto = onnx.load_from_string(model)
-    proto.graph.initializer.append(numpy_helper.from_array(np.array(255, np.float32), "deployed_scale"))
+    outer = _outer(proto)
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(255, np.float32), f"{outer}_scale"))
     nodes = [
-        helper.make_node("Cast", [_IMAGE], ["deployed_float"], to=TensorProto.FLOAT),
-        helper.make_node("Div", ["deployed_float", "deployed_scale"], [proto.graph.input[0].name]),
+        helper.make_node("Cast", [outer], [f"{outer}_float"], to=TensorProto.FLOAT),
+        helper.make_node("Div", [f"{outer}_float", f"{outer}_scale"], [proto.graph.input[0].name]),
     ]
     return _put_before(proto, nodes, _dims(proto), TensorProto.UINT8)
 
@@ -51,7 +51,7 @@ def uint8(model: bytes) -> bytes:
 def float16(model: bytes) -> bytes:
     """The same classifier for float16 pixels."""
     proto = onnx.load_from_string(model)
-    node = helper.make_node("Cast", [_IMAGE], [proto.graph.input[0].name], to=TensorProto.FLOAT)
+    node = helper.make_node("Cast", [_outer(proto)], [proto.graph.input[0].name], to=TensorProto.FLOAT)
     return _put_before(proto, [node], _dims(proto), TensorProto.FLOAT16)
 
 
@@ -61,11 +61,20 @@ def probabilities(model: bytes) -> bytes:
     (logits,) = proto.graph.output
     answer = onnx.ValueInfoProto()
     answer.CopyFrom(logits)
-    answer.name = _ANSWER
-    proto.graph.node.append(helper.make_node("Softmax", [logits.name], [_ANSWER], axis=1))
+    answer.name = f"{logits.name}_softmax"
+    proto.graph.node.append(helper.make_node("Softmax", [logits.name], [answer.name], axis=1))
     proto.graph.output.remove(logits)
     proto.graph.output.append(answer)
     return _checked(proto)
+
+
+def _outer(proto: onnx.ModelProto) -> str:
+    """Name of the input that will stand before the present one."""
+    return f"deployed_{proto.graph.input[0].name}"
+
+
+def _channel_axis(proto: onnx.ModelProto) -> int:
+    return 1 if _dims(proto)[1] in {1, 3} else 3
 
 
 def _dims(proto: onnx.ModelProto) -> tuple[int | str, ...]:
@@ -81,8 +90,9 @@ def _put_before(
     proto: onnx.ModelProto, nodes: list[onnx.NodeProto], dims: tuple[int | str, ...], element_type: int
 ) -> bytes:
     """Let `nodes`, fed by a new input, produce what was the graph's input."""
+    outer = _outer(proto)
     del proto.graph.input[:]
-    proto.graph.input.append(helper.make_tensor_value_info(_IMAGE, element_type, dims))
+    proto.graph.input.append(helper.make_tensor_value_info(outer, element_type, dims))
     for position, node in enumerate(nodes):
         proto.graph.node.insert(position, node)
     return _checked(proto)
