@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_MODEL_BYTES = 2 * 1024**3 - 1
 _PROBES = 5
+# Folds the batch into another axis, which no rule could tell from mixing.
+_BATCH_MERGING = ["MatMulAddFusion"]
 _SEVERITY_FATAL = 4
 # Relative to the largest number; half-precision layers round differently in groups of another size.
 _TOLERANCE = 1e-3
@@ -223,7 +225,9 @@ def fold_constants(model: bytes) -> bytes:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.log_severity_level = _SEVERITY_FATAL
         options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
-        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=_BATCH_MERGING
+        )
         folded = onnx.load(options.optimized_model_filepath)
     used = {node.domain for node in folded.graph.node} | {""}
     kept = [entry for entry in folded.opset_import if entry.domain in used]
