@@ -45,8 +45,9 @@ class ScoredImage:
         score: Higher means more adversarial, nats.
         p_value: The chance that a benign image of this predicted class scores at least this high, 0..1.
         verdict: From the p-value; None with an error.
-        barrier_height: Largest path loss over the paths to prototypes of the predicted class, nats.
-        barrier_gap: Barrier height minus the larger loss at that path's ends, nats.
+        barrier_height: Largest path loss over the paths to prototypes of the predicted class, nats; NaN where
+            the bundle walks no such path.
+        barrier_gap: Barrier height minus the larger loss at that path's ends, nats; NaN likewise.
         logits: The classifier's, where asked for.
         profile: One curve per path, where asked for.
         error: Why the image has no score; only where reports per image were asked for.
