@@ -1,0 +1,169 @@
+"""The embedded default: a small CNN for scikit-learn's digits, trained here and now in seconds.
+
+It makes a real classifier, real calibration images and real test images out of nothing but installed packages, for the
+demo and the tests. No weights are shipped: scikit-learn carries the digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import nn
+from torch.nn import functional
+
+from detector.classifiers.base import ChannelOrder, ImageSpec
+from detector.classifiers.export import export_onnx
+from detector.classifiers.torch import TorchClassifier
+from detector.data.source import ImageSet
+from detector.images import to_canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from detector.classifiers.base import UInt8Array
+
+LABELS = tuple("0123456789")
+SPEC = ImageSpec(height=8, width=8, channel_order=ChannelOrder.GRAY)
+EPOCHS = 40
+
+_TRAINING = 600
+_CALIBRATION = 900
+_WIDTH = 24
+_BATCH = 50
+_PEAK_RATE = 5e-3
+_WEIGHT_DECAY = 1e-2
+_LEVELS = 16  # scikit-learn's digits count ink in 0..16
+_EXPORT_BATCH = 2  # torch.export takes an example batch of one for a fixed size
+
+
+@dataclass(frozen=True)
+class EmbeddedDefault:
+    """A classifier of digits and the images that go with it.
+
+    Args:
+        classifier_file: The classifier, ``.onnx``; float32 (N, 1, 8, 8) in [0, 1] to logits (N, 10).
+        gradients_file: The same as a ``torch.export`` program, ``.pt2``.
+        images_file: ``.npz`` for calibration: `images` uint8 (900, 8, 8, 1), `labels`, `class_names`; none was trained
+            on.
+        test: The 297 images used neither in training nor for calibration.
+        accuracy: Of the classifier on `test`, 0..1.
+    """
+
+    classifier_file: Path
+    gradients_file: Path
+    images_file: Path
+    test: ImageSet
+    accuracy: float
+
+
+def build_embedded_default(
+    folder: Path, *, seed: int = 0, on_progress: Callable[[int], None] | None = None
+) -> EmbeddedDefault:
+    """Train the classifier and write it, its gradients and its calibration images.
+
+    Args:
+        folder: Where to; made if need be, files of the same names are replaced.
+        seed: Of the split and the training; the same seed gives the same files on the same machine.
+        on_progress: Told the number of epochs done since it was told last; `EPOCHS` in all.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ClassifierError: This torch can't export the classifier.
+    """
+    pixels, labels = _digits()
+    training, calibration, test = _split(labels, seed)
+    module = _train(pixels[training], labels[training], seed, on_progress)
+    classifier = TorchClassifier(module, SPEC, labels=LABELS, name="embedded digits CNN")
+    folder.mkdir(parents=True, exist_ok=True)
+    default = EmbeddedDefault(
+        classifier_file=folder / "digits.onnx",
+        gradients_file=folder / "digits.pt2",
+        images_file=folder / "digits.npz",
+        test=_image_set(pixels[test], labels[test], test),
+        accuracy=_accuracy(classifier, pixels[test], labels[test]),
+    )
+    export_onnx(classifier, default.classifier_file)
+    _export_program(module, default.gradients_file)
+    np.savez(default.images_file, images=pixels[calibration], labels=labels[calibration], class_names=np.array(LABELS))
+    return default
+
+
+def _digits() -> tuple[UInt8Array, NDArray[np.int64]]:
+    data = load_digits()
+    return np.rint(data.images * (255 / _LEVELS)).astype(np.uint8)[..., None], data.target.astype(np.int64)
+
+
+def _split(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Rows for training, calibration and test: disjoint, each with every class in proportion."""
+    rows = np.arange(len(labels))
+    training, rest = train_test_split(rows, train_size=_TRAINING, stratify=labels, random_state=seed)
+    calibration, test = train_test_split(rest, train_size=_CALIBRATION, stratify=labels[rest], random_state=seed)
+    return training, calibration, test
+
+
+def _image_set(pixels: UInt8Array, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> ImageSet:
+    return ImageSet(pixels=pixels, labels=labels, names=tuple(f"digits[{i}]" for i in rows), class_names=LABELS)
+
+
+def _train(
+    pixels: UInt8Array, digits: NDArray[np.int64], seed: int, on_progress: Callable[[int], None] | None
+) -> nn.Module:
+    images, labels = torch.from_numpy(to_canonical(pixels, SPEC.shape)), torch.from_numpy(digits)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = _network()
+        adam = torch.optim.AdamW(module.parameters(), weight_decay=_WEIGHT_DECAY)
+        starts = range(0, len(images), _BATCH)
+        rate = torch.optim.lr_scheduler.OneCycleLR(adam, _PEAK_RATE, total_steps=EPOCHS * len(starts))
+        for _ in range(EPOCHS):
+            order = torch.randperm(len(images))
+            for start in starts:
+                rows = order[start : start + _BATCH]
+                adam.zero_grad()
+                torch.autograd.backward(functional.cross_entropy(module(_shifted(images[rows])), labels[rows]))
+                adam.step()
+                rate.step()
+            if on_progress:
+                on_progress(1)
+    return module.eval()
+
+
+def _network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, _WIDTH, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(_WIDTH, 2 * _WIDTH, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(2 * _WIDTH, 2 * _WIDTH, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(2 * _WIDTH * (SPEC.height // 2) * (SPEC.width // 2), len(LABELS)),
+    )
+
+
+def _shifted(images: Tensor) -> Tensor:
+    """A batch moved by at most one pixel, which keeps 600 images from being learnt by heart."""
+    row, column = torch.randint(0, 3, (2,)).tolist()
+    return functional.pad(images, (1, 1, 1, 1))[:, :, row : row + SPEC.height, column : column + SPEC.width]
+
+
+def _export_program(module: nn.Module, file: Path) -> None:
+    sample = torch.zeros(_EXPORT_BATCH, *SPEC.shape)
+    program = torch.export.export(module, (sample,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.export.save(program, file)
+
+
+def _accuracy(classifier: TorchClassifier, pixels: UInt8Array, labels: NDArray[np.int64]) -> float:
+    return float((classifier.logits(to_canonical(pixels, SPEC.shape)).argmax(axis=1) == labels).mean())
