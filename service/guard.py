@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from detector.errors import NotReadyError
@@ -57,8 +58,8 @@ class Guard:
         """
         try:
             return await self._score(request, time_left)
-        except Exception as error:
-            self._metrics.rejected(status.reason(error), _claimed_images(request))
+        except (Exception, asyncio.CancelledError) as error:
+            self._metrics.rejected(status.reason(error), _claimed_images(request, self._limits))
             raise
 
     def describe(self) -> pb.GetDetectorResponse:
@@ -111,6 +112,8 @@ class GuardSlot:
             await self._guard.close()
 
 
-def _claimed_images(request: pb.ScoreRequest) -> int:
-    """How many images a refused request held, as far as can be told; a lying tensor counts as one."""
-    return max(1, len(request.encoded.images))
+def _claimed_images(request: pb.ScoreRequest, limits: RequestLimits) -> int:
+    """How many images a refused request held, as far as can be told."""
+    shape = request.tensor.shape
+    in_tensor = shape[0] if shape and shape[0] <= limits.max_images else 1  # a header may claim anything
+    return max(1, len(request.encoded.images), in_tensor)

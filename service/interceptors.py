@@ -118,7 +118,7 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
             yield
             code = status.status_code(context.code())
         except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
+            code = _why_cancelled(context)
             raise
         except grpc.aio.AbortError:
             code = status.status_code(context.code())
@@ -172,6 +172,11 @@ async def _abort(context: Context, error: IsthmusError) -> None:
         answer.message,
         (*context.trailing_metadata(), (status.DETAILS_KEY, answer.SerializeToString())),
     )
+
+
+def _why_cancelled(context: Context) -> grpc.StatusCode:
+    left = context.time_remaining()  # None without a deadline, whatever grpc's types say
+    return grpc.StatusCode.DEADLINE_EXCEEDED if left is not None and left <= 0 else grpc.StatusCode.CANCELLED
 
 
 def _request_id(context: Context) -> str:

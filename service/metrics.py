@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from detector.verdicts import Verdict
+from service.status import REASONS
 from service.version import isthmus_version
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class GuardMetrics:
         self._rejected = Counter(
             "isthmus_rejected_images_total", "Images that got no score, by reason.", ("reason",), registry=registry
         )
+        for reason in REASONS:
+            self._rejected.labels(reason.lower())
 
     def _add_work(self, registry: CollectorRegistry) -> None:
         self._forwards = Counter(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from detector.errors import ServiceFailedError
 from service.replies import VERDICTS
 from service.status import from_status
 
@@ -77,7 +78,7 @@ class ScoredImage:
             probability=evidence.prediction.probability,
             score=evidence.score,
             p_value=evidence.p_value,
-            verdict=_VERDICTS[evidence.verdict],
+            verdict=_verdict(evidence.verdict),
             barrier_height=evidence.barrier_height,
             barrier_gap=evidence.barrier_gap,
             logits=tuple(evidence.logits),
@@ -86,6 +87,12 @@ class ScoredImage:
                 for curve in evidence.profile
             ),
         )
+
+
+def _verdict(number: int) -> Verdict:
+    if number not in _VERDICTS:
+        raise ServiceFailedError(f"the server gave verdict {number}, which this client does not know; upgrade it")
+    return _VERDICTS[number]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import grpc
@@ -33,6 +34,8 @@ _WIRE: Final[dict[type[IsthmusError], tuple[grpc.StatusCode, str]]] = {
     DeadlineError: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     ServiceFailedError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
 }
+CANCELLED: Final = "CANCELLED"
+REASONS: Final = (*(name for _, name in _WIRE.values()), CANCELLED)
 _CODES: Final[dict[object, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 _DEFAULT_RETRY_SECONDS: Final = 1.0
 
@@ -44,6 +47,8 @@ def is_public(error: BaseException) -> TypeGuard[IsthmusError]:
 
 def reason(error: BaseException) -> str:
     """The error's name on the wire and in metrics, such as ``INVALID_INPUT``; ``INTERNAL`` for all unexpected ones."""
+    if isinstance(error, asyncio.CancelledError):
+        return CANCELLED
     return _WIRE.get(type(error), _WIRE[ServiceFailedError])[1]  # type: ignore[arg-type] # any type may be asked for
 
 

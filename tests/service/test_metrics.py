@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from detector.errors import InvalidInputError, OverloadedError
+from detector.errors import DeadlineError, InvalidInputError, OverloadedError
 from service.client import AsyncClient
 from service.metrics import MAX_CLASS_LABELS, GuardMetrics
 from service.testing import BrightnessBundle, BrightnessScorer
@@ -131,6 +131,31 @@ async def test_images_without_a_score_are_counted_by_reason(start_server: StartS
     assert page("isthmus_rejected_images_total", reason="invalid_input") == 2 + 2
     assert page("isthmus_rejected_images_total", reason="limit_exceeded") == 1
     assert page("isthmus_rejected_images_total", reason="overloaded") == 1
+    assert page("isthmus_queue_images") == 0
+
+
+async def test_calls_that_nobody_waits_for_are_told_apart(start_server: StartServer) -> None:
+    scorer = GatedScorer()
+    server = await start_server(scorer, metrics_enabled=True)
+    async with AsyncClient(server.target) as patient, AsyncClient(server.target, timeout=0.2) as hasty:
+        await hasty.describe()
+        await patient.describe()
+        with scorer.closed():
+            first = asyncio.create_task(patient.score(FLAT))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            with pytest.raises(DeadlineError):
+                await hasty.score([FLAT, FLAT])
+            gone = asyncio.create_task(patient.score(FLAT))
+            await asyncio.sleep(0.1)
+            gone.cancel()
+            await asyncio.sleep(0.1)
+        await first
+    page = await Page.of(server)
+    for code in ("OK", "DEADLINE_EXCEEDED", "CANCELLED"):
+        assert page("grpc_server_handled_total", grpc_code=code, **rpc("Score")) == 1
+    assert page("isthmus_rejected_images_total", reason="cancelled") == 2 + 1
+    assert page("isthmus_rejected_images_total", reason="internal") == 0
+    assert page("isthmus_images_total") == 1
     assert page("isthmus_queue_images") == 0
 
 
