@@ -19,7 +19,7 @@ from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.onnx_gradients import load_onnx_gradients
 from detector.classifiers.options import SpecOptions, infer_spec, pixel_type
 from detector.classifiers.outputs import probe_images
-from detector.classifiers.session import open_session
+from detector.classifiers.session import only_input, open_session
 from detector.classifiers.surgery import normalise_graph, read_model
 from detector.errors import ClassifierError, GradientsUnavailableError
 
@@ -138,7 +138,7 @@ def _through_onnx2torch(classifier: OnnxClassifier, model: bytes) -> TorchClassi
 
 
 def _graph_spec(model: bytes, options: SpecOptions) -> ImageSpec:
-    graph_input = open_session(model).runtime.get_inputs()[0]
+    graph_input = only_input(open_session(model).runtime)
     return infer_spec(graph_input.shape, pixel_type(graph_input.type), options)
 
 

@@ -19,7 +19,7 @@ from detector.classifiers.outputs import (
     probe_images,
     to_logits,
 )
-from detector.classifiers.session import open_session
+from detector.classifiers.session import only_input, open_session
 from detector.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class OnnxClassifier:
         session = open_session(model, threads=threads)
         self._session = session.runtime
         self._name = name or ("ONNX model" if isinstance(model, bytes) else Path(model).name)
-        graph_input = _only_input(self._session.get_inputs())
+        graph_input = only_input(self._session)
         dtype = pixel_type(graph_input.type)
         if spec is None:
             spec = infer_spec(graph_input.shape, dtype)
@@ -70,7 +70,7 @@ class OnnxClassifier:
             check_spec(spec, graph_input.shape, dtype)
         self._spec = spec
         self.input_name: str = graph_input.name
-        self.output_name: str = output_name or _class_output(self._session.get_outputs())
+        self.output_name: str = _class_output(self._session.get_outputs(), output_name)
         batch = graph_input.shape[0]
         self.fixed_batch: int | None = batch if isinstance(batch, int) and batch > 0 else None
         self._chunk = self.fixed_batch or max_batch
@@ -128,15 +128,13 @@ class OnnxClassifier:
         return as_rows(output, len(batch), self._name)[: len(images)]
 
 
-def _only_input(inputs: Sequence[Any]) -> Any:
-    if len(inputs) != 1:
-        names = ", ".join(entry.name for entry in inputs)
-        raise ClassifierError(f"the model has {len(inputs)} inputs ({names}); exactly one, the images, is expected")
-    return inputs[0]
-
-
-def _class_output(outputs: Sequence[Any]) -> str:
-    """The output that can hold one row of numbers per image: the only one, or the only float matrix."""
+def _class_output(outputs: Sequence[Any], wanted: str | None) -> str:
+    """The output named, or the only one that can hold one row of numbers per image."""
+    if wanted is not None:
+        if wanted not in {entry.name for entry in outputs}:
+            names = ", ".join(entry.name for entry in outputs)
+            raise ClassifierError(f"output_name: the model has no output {wanted!r}; it has {names}")
+        return wanted
     if len(outputs) == 1:
         return str(outputs[0].name)
     matrices = [str(o.name) for o in outputs if "float" in o.type and len(o.shape) == 2]  # noqa: PLR2004 - a matrix
@@ -144,6 +142,3 @@ def _class_output(outputs: Sequence[Any]) -> str:
         names = ", ".join(entry.name for entry in outputs)
         raise ClassifierError(f"the model has several outputs ({names}): pass output_name")
     return matrices[0]
-
-
-__all__ = ["OnnxClassifier"]

@@ -67,6 +67,19 @@ def open_session(model: str | Path | bytes, *, threads: int | None = None) -> Se
     return Session(session, "CPU")
 
 
+def only_input(runtime: Any) -> Any:
+    """The one input of an `onnxruntime.InferenceSession`: its ``name``, ``shape`` and ``type``.
+
+    Raises:
+        ClassifierError: There are none or several.
+    """
+    inputs = runtime.get_inputs()
+    if len(inputs) != 1:
+        names = ", ".join(entry.name for entry in inputs)
+        raise ClassifierError(f"the model has {len(inputs)} inputs ({names}); exactly one, the images, is expected")
+    return inputs[0]
+
+
 def cuda_device_count() -> int:
     """Number of CUDA devices the driver offers; 0 where there is no driver."""
     try:

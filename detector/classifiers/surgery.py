@@ -17,7 +17,7 @@ import onnxruntime
 from detector.classifiers.batching import open_batch_axis
 from detector.classifiers.options import infer_spec, pixel_type
 from detector.classifiers.outputs import filled, probe_images
-from detector.classifiers.session import open_session
+from detector.classifiers.session import only_input, open_session
 from detector.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def open_batch(model: bytes, images: NDArray[Any]) -> tuple[bytes, list[str]]:
     Returns:
         The model, and notes in plain words.
     """
-    batch = open_session(model).runtime.get_inputs()[0].shape[0]
+    batch = only_input(open_session(model).runtime).shape[0]
     if not isinstance(batch, int) or batch < 1:
         return _checked_open_batch(model, images)
     for candidate in (model, fold_constants(model)):
@@ -123,7 +123,7 @@ def _without_softmax(model: bytes, images: NDArray[Any], notes: list[str]) -> tu
     if not _cut_softmax(proto):
         return model, notes
     changed = bytes(proto.SerializeToString())
-    batch = open_session(model).runtime.get_inputs()[0].shape[0]
+    batch = only_input(open_session(model).runtime).shape[0]
     chunk = batch if isinstance(batch, int) else len(images)
     before, after = _answers(model, images, chunk), _answers(changed, images, chunk)
     if before is None or after is None or not np.allclose(_softmax(after[0]), before[0], atol=_TOLERANCE):
@@ -181,7 +181,7 @@ def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
 
 
 def _encoded_probes(model: bytes, spec: ImageSpec | None) -> NDArray[Any]:
-    graph_input = open_session(model).runtime.get_inputs()[0]
+    graph_input = only_input(open_session(model).runtime)
     spec = spec or infer_spec(graph_input.shape, pixel_type(graph_input.type))
     return spec.encode(probe_images(spec, _PROBES))
 
@@ -208,7 +208,7 @@ def _answers(model: bytes, images: NDArray[Any], chunk: int) -> list[NDArray[Any
         session = open_session(model).runtime
     except ClassifierError:
         return None
-    name = session.get_inputs()[0].name
+    name = only_input(session).name
     batch = filled(images, chunk)
     try:
         runs = [session.run(None, {name: batch[i : i + chunk]}) for i in range(0, len(batch), chunk)]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
@@ -69,6 +70,27 @@ def test_what_the_graph_leaves_open_has_to_be_passed(shape: list[int | str], rem
 def test_a_spec_that_contradicts_the_graph(spec: ImageSpec, field: str, tiny_model: bytes) -> None:
     with pytest.raises(ClassifierError, match=field):
         OnnxClassifier(tiny_model, spec=spec)
+
+
+def test_a_graph_of_two_inputs() -> None:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 8, 8]) for name in ("left", "right")]
+    graph = helper.make_graph([helper.make_node("Add", ["left", "right"], ["sum"])], "two", values, [])
+    graph.output.append(helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["n", 3, 8, 8]))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(ClassifierError, match=r"2 inputs \(left, right\); exactly one, the images, is expected"):
+        OnnxClassifier(model.SerializeToString())
+
+
+def test_several_outputs_need_a_name(tiny_model: bytes) -> None:
+    proto = onnx.load_from_string(tiny_model)
+    proto.graph.node.append(helper.make_node("Tanh", [proto.graph.output[0].name], ["other"]))
+    proto.graph.output.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, ["batch", 4]))
+    model = proto.SerializeToString()
+    with pytest.raises(ClassifierError, match=r"several outputs \(logits, other\): pass output_name"):
+        OnnxClassifier(model)
+    assert OnnxClassifier(model, output_name="logits").output_name == "logits"
+    with pytest.raises(ClassifierError, match="output_name: the model has no output 'absent'"):
+        OnnxClassifier(model, output_name="absent")
 
 
 def test_labels_of_another_count(tiny_model: bytes) -> None:
