@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from detector.embedded import build_embedded_default
+from tests.support.bundles import build_digits_bundle
+
+if TYPE_CHECKING:
+    from detector.embedded import EmbeddedDefault
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -15,3 +22,17 @@ def shared_data() -> Path:
     if not _SHARED.is_dir():
         pytest.skip(f"third-party data is not here: {_SHARED}")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedDefault:
+    """The embedded classifier of digits, trained for this session, and its images."""
+    return build_embedded_default(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(digits: EmbeddedDefault, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle for `digits`; copy it before changing anything."""
+    path = tmp_path_factory.mktemp("bundles") / "digits"
+    build_digits_bundle(digits, path)
+    return path
