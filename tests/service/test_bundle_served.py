@@ -15,12 +15,13 @@ import pytest
 
 from detector import Detector
 from service.client import AsyncClient
-from tests.service.digits import ServedDigits, make_digits_bundle
 from tests.service.processes import serving
 from tests.service.support import python_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from detector.embedded import EmbeddedDefault
 
 PROGRAM = """
 import asyncio, sys
@@ -31,21 +32,19 @@ print([name for name in ("torch", "sklearn", "matplotlib", "onnx", "scipy") if n
 """
 
 
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> ServedDigits:
-    return make_digits_bundle(tmp_path_factory.mktemp("digits") / "bundle")
-
-
-async def test_served_answers_are_the_detectors_own_and_no_offline_package_is_loaded(digits: ServedDigits) -> None:
-    detector = Detector.load(digits.path)
-    expected = detector.score(digits.images)
-    async with serving(PROGRAM.format(bundle=str(digits.path))) as served:
+async def test_served_answers_are_the_detectors_own_and_no_offline_package_is_loaded(
+    digits: EmbeddedDefault, digits_bundle: Path
+) -> None:
+    detector = Detector.load(digits_bundle)
+    pixels = digits.test.pixels
+    expected = detector.score(pixels)
+    async with serving(PROGRAM.format(bundle=str(digits_bundle))) as served:
         listening = await served.until("listening")
         assert listening["bundle_digest"] == detector.bundle.digest
         async with AsyncClient(listening["address"]) as client:
             described = await client.describe()
-            found = await client.score(digits.images, include_profile=True)
-            clients = [client.score(image) for image in digits.images[:50]]
+            found = await client.score(pixels, include_profile=True)
+            clients = [client.score(image) for image in pixels[:50]]
             one_by_one = [answer for (answer,) in await asyncio.gather(*clients)]
         served.process.send_signal(signal.SIGTERM)
         await served.until("stopped")
@@ -54,7 +53,7 @@ async def test_served_answers_are_the_detectors_own_and_no_offline_package_is_lo
     assert loaded == "[]"
     assert described.accuracy == pytest.approx(detector.bundle.manifest.calibration.accuracy)
     assert described.bundle_digest == detector.bundle.digest
-    assert described.paths == ("prototype[0]", "runner_up_prototype[0]")
+    assert described.paths == ("prototype[0]", "prototype[1]", "runner_up_prototype[0]", "blur")
     assert [image.label for image in found] == list(expected.labels)
     assert [image.verdict for image in found] == list(expected.verdicts)
     np.testing.assert_allclose([image.score for image in found], expected.scores, rtol=1e-3)
@@ -64,9 +63,9 @@ async def test_served_answers_are_the_detectors_own_and_no_offline_package_is_lo
     np.testing.assert_allclose(losses, expected.profile.losses, rtol=1e-3, atol=1e-4)
 
 
-def test_an_altered_bundle_is_not_served(digits: ServedDigits, tmp_path: Path) -> None:
+def test_an_altered_bundle_is_not_served(digits_bundle: Path, tmp_path: Path) -> None:
     altered = tmp_path / "altered"
-    shutil.copytree(digits.path, altered)
+    shutil.copytree(digits_bundle, altered)
     content = bytearray((altered / "scorer.onnx").read_bytes())
     content[100] ^= 1
     (altered / "scorer.onnx").write_bytes(content)
