@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import onnx
@@ -36,7 +37,8 @@ def load_onnx_gradients(model: str | Path | bytes) -> TorchSource:
         ClassifierError: The file can't be read.
     """
     name = "ONNX model" if isinstance(model, bytes) else str(model)
-    proto = _folded(model if isinstance(model, bytes) else read_model(model), name)
+    given = model if isinstance(model, bytes) else read_model(model)
+    proto = _loaded(given, name)
     opset = max(entry.version for entry in proto.opset_import if entry.domain in {"", "ai.onnx"})
     if opset > MAX_OPSET:
         raise GradientsUnavailableError(
@@ -47,14 +49,19 @@ def load_onnx_gradients(model: str | Path | bytes) -> TorchSource:
     dtype = _PIXEL_TYPES.get(tensor.elem_type)
     if dtype is None:
         raise GradientsUnavailableError(f"{name}: its input has no gradient: it is neither float32 nor float16")
+    shape = tuple(dim.dim_value or None for dim in tensor.shape.dim)
+    return TorchSource(_as_module(proto, name), f"{name} through onnx2torch", shape, dtype)
+
+
+def _as_module(proto: onnx.ModelProto, name: str) -> nn.Module:
+    """Convert with constants folded, which leaves fewer operators to know, or else (half precision) as it came."""
+    # ONNX Runtime and onnx2torch raise unrelated classes; the reason given is that of the model as it came.
+    with contextlib.suppress(Exception):
+        return _converted(onnx.load_from_string(fold_constants(proto.SerializeToString())))
     try:
-        module = _converted(proto)
-    # onnx2torch raises unrelated classes.
+        return _converted(proto)
     except Exception as error:
         raise GradientsUnavailableError(f"{name}: onnx2torch can't turn it into torch: {error}") from error
-    return TorchSource(
-        module, f"{name} through onnx2torch", tuple(dim.dim_value or None for dim in tensor.shape.dim), dtype
-    )
 
 
 def _take_floats(graph: onnx.GraphProto) -> None:
@@ -66,13 +73,12 @@ def _take_floats(graph: onnx.GraphProto) -> None:
         tensor.elem_type = onnx.TensorProto.FLOAT
 
 
-def _folded(model: bytes, name: str) -> onnx.ModelProto:
+def _loaded(model: bytes, name: str) -> onnx.ModelProto:
     try:
-        # Folding leaves onnx2torch fewer operators to know, and removes shape arithmetic it would redo every time.
-        return onnx.load_from_string(fold_constants(model))
-    # ONNX Runtime and protobuf raise unrelated classes on bytes that are no model.
+        return onnx.load_from_string(model)
+    # protobuf raises a class of its own on bytes that are no model.
     except Exception as error:
-        raise ClassifierError(f"{name}: not an ONNX model that ONNX Runtime can run: {error}") from error
+        raise ClassifierError(f"{name}: not an ONNX model: {error}") from error
 
 
 def _converted(proto: onnx.ModelProto) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import torch
 
 from detector.classifiers.base import ChannelOrder, Layout, PixelType
 from detector.classifiers.gradients import AGREEMENT, disagreement, load_torch_source, match_gradients
+from detector.classifiers.loading import load_classifier
 from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.onnx_gradients import load_onnx_gradients
 from detector.classifiers.torch import TorchSource
@@ -124,3 +126,17 @@ def test_an_operator_onnx2torch_does_not_know(tiny_model: bytes) -> None:
     proto.graph.output[0].name = "hard"
     with pytest.raises(GradientsUnavailableError, match="onnx2torch can't turn it into torch"):
         load_onnx_gradients(proto.SerializeToString())
+
+
+def test_a_half_precision_network_has_gradients(images: Float32Array, tmp_path: Path) -> None:
+    path = tmp_path / "half.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the exporter users of half precision still have
+        torch.onnx.export(
+            tiny_module().half(), (torch.rand(1, 3, 12, 10).half(),), path, opset_version=17, dynamo=False
+        )
+    loaded = load_classifier(path)
+    assert loaded.classifier.spec.dtype is PixelType.FLOAT16
+    assert loaded.classifier.fixed_batch is None
+    assert disagreement(loaded.classifier, loaded.gradients(), images) < AGREEMENT
+    torch.testing.assert_close(_slopes(loaded.gradients(), images), _slopes(tiny_torch(), images), rtol=0.1, atol=0.01)
