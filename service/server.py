@@ -14,7 +14,6 @@ from grpc_reflection.v1alpha import reflection
 
 from detector import Detector
 from detector.errors import SettingsError
-from isthmus.v1 import detector_pb2_grpc
 from service.exposition import MetricsServer
 from service.guard import Guard, GuardSlot
 from service.health import DETECTOR_SERVICE, HEALTH_SERVICE, HealthServicer
@@ -77,7 +76,7 @@ class RunningServer:
         if settings.metrics_enabled:
             self._metrics_server = MetricsServer(self._registry, host=settings.metrics_host, port=settings.metrics_port)
         self._server = _new_server(settings, self._rpc_metrics)
-        detector_pb2_grpc.add_AdversarialDetectorServicer_to_server(DetectorServicer(self._slot), self._server)
+        DetectorServicer(self._slot).add_to(self._server, max_images=settings.max_images)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             names = (DETECTOR_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import grpc
+
+from isthmus.v1 import detector_pb2 as pb
 from isthmus.v1 import detector_pb2_grpc
+from service.health import DETECTOR_SERVICE
+from service.wire import parse_score_request
 
 if TYPE_CHECKING:
-    import grpc
-
-    from isthmus.v1 import detector_pb2 as pb
     from service.guard import GuardSlot
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -35,3 +38,15 @@ class DetectorServicer(detector_pb2_grpc.AdversarialDetectorServicer):  # type: 
         """Describe the detector."""
         del request, context
         return self._slot.guard.describe()
+
+    def add_to(self, server: grpc.aio.Server, *, max_images: int) -> None:
+        """Answer on `server`, reading requests by `service.wire` instead of the generated code."""
+        method = grpc.unary_unary_rpc_method_handler
+        read: Any = partial(parse_score_request, max_images=max_images)
+        handlers = {
+            "Score": method(self.Score, read, pb.ScoreResponse.SerializeToString),
+            "GetDetector": method(
+                self.GetDetector, pb.GetDetectorRequest.FromString, pb.GetDetectorResponse.SerializeToString
+            ),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(DETECTOR_SERVICE, handlers),))

@@ -118,6 +118,14 @@ async def test_bytes_that_are_no_message_are_invalid(small_server: RunningServer
     assert _named_field(caught.value) == "request"
 
 
+async def test_a_message_of_countless_empty_images_is_refused(small_server: RunningServer) -> None:
+    inner = b"\x0a\x00" * 8000
+    async with grpc.aio.insecure_channel(small_server.target) as channel:
+        with pytest.raises(grpc.aio.AioRpcError, match="holds more than 264 values") as caught:
+            await score_method(channel)(b"\x0a\x80\x7d" + inner)
+    assert caught.value.code() is EXHAUSTED
+
+
 async def test_reports_per_image_spare_the_good_ones(small_server: RunningServer) -> None:
     images = [GOOD_FILE, b"text", GOOD_FILE, bomb(50_000, 50_000), GOOD_FILE]
     async with AsyncClient(small_server.target) as client:

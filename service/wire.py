@@ -1,0 +1,81 @@
+"""Reads requests off the wire without letting a small message become a large one.
+
+Every empty value in a protobuf message costs its sender two bytes and its reader sixteen, so 64 MiB of them take a
+gigabyte and seconds to parse. The values are counted on the bytes first; counting ends as soon as there are too many.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from detector.errors import LimitExceededError
+from isthmus.v1 import detector_pb2 as pb
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+# Values of a request beside its images: policies, a shape, fields of a newer version.
+_OTHER_VALUES: Final = 256
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT_BYTES: Final = 10
+_FIXED_SIZES: Final = {_FIXED64: 8, _FIXED32: 4}
+_SCORE_REQUEST: Final[Any] = pb.ScoreRequest.DESCRIPTOR
+_OPAQUE: Final = {FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_STRING}
+
+
+def parse_score_request(message: bytes, *, max_images: int) -> pb.ScoreRequest:
+    """Parse a request.
+
+    Raises:
+        LimitExceededError: It holds far more values than a request of `max_images` images needs.
+        google.protobuf.message.DecodeError: It is no request.
+    """
+    allowed = max_images + _OTHER_VALUES
+    if exceeds(message, _SCORE_REQUEST, allowed):
+        raise LimitExceededError(f"holds more than {allowed} values; at most {max_images} images", field="request")
+    return pb.ScoreRequest.FromString(message)
+
+
+def exceeds(message: bytes, descriptor: Descriptor, values: int) -> bool:
+    """Whether a message holds more than so many values, counting every byte of packed numbers as one.
+
+    Malformed bytes end the count: a parser gets no further either.
+    """
+    try:
+        return _left(message, 0, len(message), descriptor, values) < 0
+    except IndexError:
+        return False
+
+
+def _left(message: bytes, at: int, end: int, descriptor: Descriptor, values: int) -> int:
+    """What is left of `values` after those in ``message[at:end]``; negative as soon as there are more."""
+    while at < end and values >= 0:
+        tag, at = _varint(message, at)
+        kind, field = tag & 7, descriptor.fields_by_number.get(tag >> 3)
+        values -= 1
+        if kind == _VARINT:
+            _, at = _varint(message, at)
+        elif kind == _BYTES:
+            size, at = _varint(message, at)
+            if field is not None and field.message_type is not None:
+                values = _left(message, at, min(at + size, end), field.message_type, values)
+            elif field is not None and field.type not in _OPAQUE:
+                values -= size
+            at += size
+        else:
+            at += _FIXED_SIZES.get(kind, 0)  # the tags of groups have no content of their own
+    return values
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """A variable-length number and where it ends; IndexError where it is none."""
+    value = 0
+    for shift in range(0, 7 * _VARINT_BYTES, 7):
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004 - the highest bit says that more follows
+            return value, at
+    raise IndexError
