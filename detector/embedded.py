@@ -6,6 +6,7 @@ demo and the tests. No weights are shipped: scikit-learn carries the digits.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from detector.data.source import ImageSet
 from detector.images import to_canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def _train(
     pixels: UInt8Array, digits: NDArray[np.int64], seed: int, on_progress: Callable[[int], None] | None
 ) -> nn.Module:
     images, labels = torch.from_numpy(to_canonical(pixels, SPEC.shape)), torch.from_numpy(digits)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
         module = _network()
         adam = torch.optim.AdamW(module.parameters(), weight_decay=_WEIGHT_DECAY)
@@ -137,6 +138,17 @@ def _train(
             if on_progress:
                 on_progress(1)
     return module.eval()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So small a network is faster so on a busy machine, and its sums don't depend on the number of cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _network() -> nn.Module:

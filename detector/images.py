@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detector.classifiers.base import Float32Array
 from detector.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from detector.classifiers.base import Float32Array
 
 _CHANNEL_COUNTS = (1, 3)
 
@@ -38,7 +41,8 @@ def to_canonical(
     if images.dtype == np.uint8:
         canonical = batch.astype(np.float32) / np.float32(255)
     else:
-        canonical = batch.astype(np.float32)
+        with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is refused as such
+            canonical = batch.astype(np.float32)
         _check_pixels(canonical, field, first)
     return np.ascontiguousarray(canonical.transpose(0, 3, 1, 2))
 

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
+
+MAX_FORWARDS: Final = 10_000
+"""Most classifier forwards one image may cost."""
+MAX_BLUR_SIGMA: Final = 1000.0
+"""Widest blur, pixels."""
 
 
 class PathKind(StrEnum):
@@ -34,10 +39,18 @@ class PathKind(StrEnum):
 
 @dataclass(frozen=True)
 class PathTarget:
-    """One path of the plan: its kind, and which of a class's prototypes it leads to (0 for a blur)."""
+    """One path of the plan: its kind, and which of a class's prototypes it leads to (0 for a blur).
+
+    Raises:
+        CalibrationError: `index` is negative.
+    """
 
     kind: PathKind
     index: int = 0
+
+    def __post_init__(self) -> None:
+        if self.index < 0:
+            raise CalibrationError(f"a path's index must not be negative, not {self.index}")
 
     @property
     def name(self) -> str:
@@ -56,7 +69,8 @@ class PathPlan:
         blur_sigma: Standard deviation of the Gaussian blur, pixels of the classifier's input.
 
     Raises:
-        CalibrationError: No path, or a grid that does not rise within (0, 1].
+        CalibrationError: No path, a grid that does not rise within (0, 1], a blur that is none or wider than
+            `MAX_BLUR_SIGMA`, or more than `MAX_FORWARDS`.
     """
 
     targets: tuple[PathTarget, ...]
@@ -67,10 +81,15 @@ class PathPlan:
         if not self.targets:
             raise CalibrationError("a path plan needs at least one path")
         grid = (0.0, *self.alphas)
-        if not self.alphas or any(b <= a for a, b in itertools.pairwise(grid)) or self.alphas[-1] > 1:
+        if not self.alphas or not all(a < b <= 1 for a, b in itertools.pairwise(grid)):
             raise CalibrationError(f"alphas must rise within (0, 1], not {self.alphas}")
-        if self.blur_sigma <= 0:
-            raise CalibrationError(f"blur_sigma must be positive, not {self.blur_sigma}")
+        if not 0 < self.blur_sigma <= MAX_BLUR_SIGMA:
+            raise CalibrationError(f"blur_sigma must be positive, at most {MAX_BLUR_SIGMA:g}, not {self.blur_sigma}")
+        if self.forwards_per_image > MAX_FORWARDS:
+            raise CalibrationError(
+                f"the paths cost {self.forwards_per_image} forwards per image, at most {MAX_FORWARDS} are accepted; "
+                "walk fewer paths or ask at fewer alphas"
+            )
 
     @property
     def grid(self) -> tuple[float, ...]:
@@ -103,7 +122,7 @@ class PathPlan:
                 alphas=tuple(float(a) for a in fields["alphas"]),
                 blur_sigma=float(fields["blur_sigma"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CalibrationError(f"path plan: unreadable field: {error!r}") from error
 
 

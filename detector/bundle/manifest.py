@@ -124,7 +124,7 @@ class Manifest:
                 provenance=dict(fields["provenance"]),
                 files={str(k): str(v) for k, v in fields["files"].items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError, IsthmusError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IsthmusError) as error:
             raise BundleIntegrityError(f"{name}: unreadable field: {error!r}") from error
 
 

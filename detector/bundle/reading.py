@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from safetensors.numpy import load
 from detector.bundle import contents
 from detector.bundle.contents import Bundle, BundleParts, Canaries
 from detector.bundle.manifest import Manifest
-from detector.conformal import ConformalCalibration
+from detector.calibration.conformal import ConformalCalibration
 from detector.errors import BundleIntegrityError, CalibrationError
 from detector.paths import Prototypes
 
@@ -69,13 +70,17 @@ def _verified_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
 
 def _read(file: Path, limit: int) -> bytes:
     try:
-        size = file.stat().st_size
-        if size > limit:
-            raise BundleIntegrityError(f"{file}: {size} bytes, more than the {limit} a bundle's file may have")
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleIntegrityError(f"{file}: not a regular file")
+        if status.st_size > limit:
+            raise BundleIntegrityError(
+                f"{file}: {status.st_size} bytes, more than the {limit} a bundle's file may have"
+            )
         return file.read_bytes()
     except FileNotFoundError as error:
         raise BundleIntegrityError(f"{file}: missing") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no file system takes such a name
         raise BundleIntegrityError(f"{file}: can't be read: {error}") from error
 
 
@@ -94,6 +99,8 @@ def _decode(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bun
     canaries = tensors(contents.CANARIES, images=("float32", (None, *shape)), logits=("float32", (None, classes)))
     if prototypes["images"].shape[1] != prototypes["losses"].shape[1] or prototypes["images"].shape[1] < per_class:
         raise BundleIntegrityError(f"{folder / contents.PROTOTYPES}: fewer prototypes per class than the paths need")
+    if len(canaries["images"]) == 0 or len(canaries["images"]) != len(canaries["logits"]):
+        raise BundleIntegrityError(f"{folder / contents.CANARIES}: needs at least one image, and logits for each")
     try:
         scores = ConformalCalibration(
             calibration["scores"], calibration["classes"], manifest.calibration.prior_strength

@@ -1,9 +1,9 @@
 """Split-conformal p-values per predicted class, shrunk to the pooled distribution where a class has few images.
 
-For a benign image of predicted class c with score s, the class's own conformal p-value is ``(1 + #{class scores >= s})
-/ (n_c + 1)``; it exceeds any target rate with at least the promised frequency because the calibration images and the
-image are exchangeable. A class with few images has a coarse and noisy p-value, so it is mixed with the pooled one as the
-posterior mean under a Dirichlet-process prior of strength k centred on the pool::
+For a benign image of predicted class c with score s, the class's own conformal p-value is
+``(1 + #{class scores >= s}) / (n_c + 1)``: it falls to a target rate or below at most that often, because the
+calibration images and the image are exchangeable. A class with few images has a coarse and noisy p-value, so it is
+mixed with the pooled one, as the posterior mean under a Dirichlet-process prior of strength k centred on the pool::
 
     p = (1 + #{class scores >= s} + k * p_pool(s)) / (n_c + 1 + k)
 
@@ -54,8 +54,8 @@ class ConformalCalibration:
             )
         if not np.isfinite(self.scores).all():
             raise CalibrationError("calibration scores must be finite")
-        if self.prior_strength < 0:
-            raise CalibrationError(f"prior_strength must not be negative, not {self.prior_strength}")
+        if not 0 <= self.prior_strength < np.inf:
+            raise CalibrationError(f"prior_strength must be finite and not negative, not {self.prior_strength}")
 
     def p_values(self, scores: Float32Array, predicted: NDArray[np.int64]) -> NDArray[np.float64]:
         """How likely a benign image of the same predicted class scores at least this high.
