@@ -100,7 +100,7 @@ def gaussian_blur(images: Float32Array, sigma: float) -> Float32Array:
     """Blur images (..., height, width) with a Gaussian of `sigma` pixels; edges are mirrored."""
     rows = _blur_matrix(images.shape[-2], sigma)
     columns = _blur_matrix(images.shape[-1], sigma)
-    return rows @ images @ columns.T
+    return np.matmul(np.matmul(rows, images), columns.T, dtype=np.float32)
 
 
 def _blur_matrix(size: int, sigma: float) -> Float32Array:

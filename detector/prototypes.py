@@ -1,20 +1,19 @@
 """Prototypes: synthetic inputs a classifier assigns to a class with near-zero loss.
 
-Feature visualisation by optimisation (Vrabel et al., arXiv 2409.05800, Sec. 4): start from faint noise (or a class mean),
-minimise the cross-entropy of the class with Adam, and keep the best iterate. Unlike the paper's code, pixels are kept in
-the valid box [0, 1], because a service only ever sees valid images. All classes are optimised in one batch.
+Feature visualisation by optimisation (Vrabel et al., arXiv 2409.05800, Sec. 4): start from faint noise (or a class
+mean), minimise the cross-entropy of the class with Adam, and keep the best iterate. Unlike the paper's code, pixels are
+kept in the valid box [0, 1], because a service only ever sees valid images. All classes are optimised in one batch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from detector.calibration.options import PrototypeStart, SynthesisOptions
 from detector.errors import CalibrationError
 from detector.paths import Prototypes
 
@@ -29,53 +28,6 @@ if TYPE_CHECKING:
 
 _NOISE = 0.01  # standard deviation of the start's noise; the paper's value
 _MID_GREY = 0.5
-
-
-class PrototypeStart(StrEnum):
-    """Where the optimisation starts."""
-
-    NOISE = "noise"
-    CLASS_MEAN = "class-mean"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SynthesisOptions:
-    """How prototypes are made.
-
-    Args:
-        per_class: Prototypes of each class.
-        start: Faint noise on grey, or on the mean of the class's images.
-        smoothness: Weight of the mean absolute difference of neighbouring pixels; 0 leaves prototypes rough.
-        jitter: Largest shift, pixels, of the image at each step; 0 for none.
-        learning_rate: Of Adam, on pixels in [0, 1].
-        steps: Most Adam steps.
-        target_loss: Stop once every prototype's cross-entropy is below this, nats.
-        batch: Prototypes optimised at once; bounds memory for classifiers of many classes.
-        seed: Of the noise and the jitter.
-
-    Raises:
-        CalibrationError: A value is out of range.
-    """
-
-    per_class: int = 2
-    start: PrototypeStart = PrototypeStart.NOISE
-    smoothness: float = 0.0
-    jitter: int = 0
-    learning_rate: float = 0.05
-    steps: int = 250
-    target_loss: float = 1e-4
-    batch: int = 64
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("per_class", "steps", "batch"):
-            if getattr(self, name) < 1:
-                raise CalibrationError(f"prototypes: {name} must be at least 1, not {getattr(self, name)}")
-        for name in ("smoothness", "jitter"):
-            if getattr(self, name) < 0:
-                raise CalibrationError(f"prototypes: {name} must not be negative, not {getattr(self, name)}")
-        if self.learning_rate <= 0 or self.target_loss <= 0:
-            raise CalibrationError("prototypes: learning_rate and target_loss must be positive")
 
 
 def synthesise(
@@ -109,7 +61,9 @@ def synthesise(
     for begin in range(0, len(classes), options.batch):
         rows = slice(begin, begin + options.batch)
         start = _start(classes[rows], classifier, options, class_means, generator)
-        images[rows], losses[rows] = _optimise(classifier, classes[rows], start, options, generator, on_progress)
+        images[rows], losses[rows] = _optimise(
+            classifier, classes[rows], start, options=options, generator=generator, on_progress=on_progress
+        )
     shape = (len(classifier.labels), options.per_class)
     return Prototypes(images.reshape(*shape, *classifier.spec.shape), losses.reshape(shape))
 
@@ -136,17 +90,20 @@ def _optimise(
     classifier: TorchClassifier,
     classes: NDArray[np.int64],
     start: Tensor,
+    *,
     options: SynthesisOptions,
     generator: torch.Generator,
     on_progress: Callable[[int], None] | None,
 ) -> tuple[Float32Array, Float32Array]:
     """Adam on the pixels of one batch; returns each prototype's best iterate and its loss."""
     wanted = torch.from_numpy(classes)
-    pixels = start.clone().requires_grad_(requires_grad=True)
+    pixels = start.clone().requires_grad_()
     adam = torch.optim.Adam([pixels], lr=options.learning_rate)
     best, best_losses = start.clone(), torch.full((len(classes),), torch.inf)
     for step in range(options.steps + 1):
-        losses = cross_entropy(classifier.differentiable_logits(_jittered(pixels, options, generator)), wanted, reduction="none")
+        losses = cross_entropy(
+            classifier.differentiable_logits(_jittered(pixels, options, generator)), wanted, reduction="none"
+        )
         with torch.no_grad():
             # Under jitter the loss seen is a shifted image's: judge the image itself.
             seen = losses if not options.jitter else _losses(classifier, pixels, wanted)
@@ -191,9 +148,7 @@ def roughness(images: Float32Array) -> Float32Array:
     return _roughness(flat).numpy().reshape(images.shape[:-3])
 
 
-def medoids(
-    classifier: Classifier, images: Float32Array, predicted: NDArray[np.int64], per_class: int
-) -> Prototypes:
+def medoids(classifier: Classifier, images: Float32Array, predicted: NDArray[np.int64], per_class: int) -> Prototypes:
     """Prototypes without gradients: each class's real images that are nearest to the class's mean in logits.
 
     Args:

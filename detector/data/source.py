@@ -226,7 +226,7 @@ def read_all(
         shape: What the classifier takes: (channels, height, width).
         limit: At most so many images, spread evenly over the classes; corrupt ones among them are not replaced.
         seed: Chooses the part.
-        on_progress: Called with the number of candidates dealt with so far.
+        on_progress: Told the number of candidates dealt with since it was told last.
 
     Returns:
         The usable images, in the source's order.
@@ -238,12 +238,15 @@ def read_all(
     pixels = _room(len(chosen), shape)
     names: list[str] = []
     labels: list[int] = []
+    told = 0
     for image in source.load(shape, chosen.tolist()):
         pixels[len(names)] = image.pixels
         names.append(image.name)
         labels.extend(() if image.label is None else (image.label,))
         if on_progress is not None:
-            on_progress(len(names) + len(source.skipped))
+            done = len(names) + len(source.skipped)
+            on_progress(done - told)
+            told = done
     _check_read(names, labels, source.skipped)
     return ImageSet(
         pixels=pixels[: len(names)],

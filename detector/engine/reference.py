@@ -1,4 +1,4 @@
-"""The reference engine: walks every path in NumPy and asks the classifier at each point. Short enough to be believed."""
+"""The reference engine: walks the paths in NumPy and asks the classifier at each point. Short enough to be believed."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from detector.embedded import LABELS, SPEC
 from detector.engine.reference import ReferenceEngine
 from detector.images import to_canonical
 from detector.profiles import PathKind, PathPlan, PathTarget
-from detector.prototypes import SynthesisOptions, synthesise
+from detector.calibration.options import SynthesisOptions
+from detector.prototypes import synthesise
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
 from detector.verdicts import TargetRates

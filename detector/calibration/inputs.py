@@ -1,0 +1,99 @@
+"""Loading what is calibrated: classifier, gradients and images, and making them agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from detector.calibration.pipeline import CalibrationInputs
+from detector.classifiers.gradients import match_gradients
+from detector.classifiers.loading import load_classifier
+from detector.data.alignment import align_labels
+from detector.data.opening import open_images
+from detector.data.source import read_all
+from detector.images import to_canonical
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from detector.classifiers.loading import LoadedClassifier
+    from detector.classifiers.options import SpecOptions
+    from detector.classifiers.torch import TorchClassifier
+    from detector.data.source import ImageSet
+    from detector.progress import Progress
+
+_PROBES = 32
+_SKIPPED_SHOWN = 5
+
+
+def load_inputs(
+    classifier: str | Path,
+    images: str | Path,
+    *,
+    spec: SpecOptions,
+    progress: Progress,
+    gradients: str | Path | None = None,
+    state: Path | None = None,
+    labels: Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> CalibrationInputs:
+    """Load all that a calibration needs.
+
+    Args:
+        classifier: As for `load_classifier`.
+        images: As for `open_images`.
+        spec: What the user says of the classifier's input.
+        progress: Watches.
+        gradients: As for `match_gradients`; None asks the classifier itself.
+        state: Weights for a factory.
+        labels: Class names in output order.
+        limit: Most images.
+        seed: Of the choice of images.
+        threads: CPU threads of the classifier.
+
+    Raises:
+        ClassifierError: The classifier or the gradients can't be used.
+        DataError: The images or their labels can't be used.
+    """
+    loaded = load_classifier(classifier, spec_options=spec, labels_file=labels, state=state, threads=threads)
+    progress.note(f"classifier: {loaded.classifier.description}")
+    for note in loaded.notes:
+        progress.note(f"classifier: {note}")
+    data = _read(images, loaded, limit, seed, progress)
+    names = _names(loaded, data, given=labels is not None)
+    if data.labels is not None:
+        data = align_labels(data, names)
+    return CalibrationInputs(loaded, _gradients(loaded, gradients, data, progress), data, names)
+
+
+def _read(images: str | Path, loaded: LoadedClassifier, limit: int | None, seed: int, progress: Progress) -> ImageSet:
+    source = open_images(images)
+    total = len(source) if limit is None else min(limit, len(source))
+    with progress.stage("Reading images", total) as advance:
+        data = read_all(source, loaded.classifier.spec.shape, limit=limit, seed=seed, on_progress=advance)
+    if data.skipped:
+        progress.note(f"warning: {len(data.skipped)} images could not be read and are left out")
+        for skipped in data.skipped[:_SKIPPED_SHOWN]:
+            progress.note(f"  {skipped.name}: {skipped.reason}")
+    return data
+
+
+def _names(loaded: LoadedClassifier, data: ImageSet, *, given: bool) -> tuple[str, ...]:
+    """The classifier's names; the data's, where the classifier has none of its own and the counts agree."""
+    own = loaded.classifier.labels
+    if given or data.class_names is None or len(data.class_names) != len(own):
+        return own
+    return tuple(data.class_names)
+
+
+def _gradients(
+    loaded: LoadedClassifier, source: str | Path | None, data: ImageSet, progress: Progress
+) -> TorchClassifier | None:
+    if source is None:
+        found = loaded.default_gradients
+    else:
+        probe = to_canonical(data.pixels[:_PROBES], loaded.classifier.spec.shape)
+        found = match_gradients(loaded.classifier, source, probe)
+    progress.note(f"gradients: {found.description}" if found else "gradients: none to be had")
+    return found

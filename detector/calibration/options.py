@@ -1,0 +1,137 @@
+"""What a calibration is told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from detector.attacks.threat_models import CALIBRATION_ATTACKS
+from detector.calibration.conformal import PRIOR_STRENGTH
+from detector.errors import CalibrationError
+from detector.profiles import PathKind, PathPlan, PathTarget
+from detector.verdicts import TargetRates
+
+if TYPE_CHECKING:
+    from detector.classifiers.base import ImageSpec
+
+_BLUR_REFERENCE = 32  # pixels; an image this large is blurred by one pixel
+_SMALLEST_BLUR = 0.7  # pixels; less does nothing
+
+
+class PrototypeStart(StrEnum):
+    """Where the optimisation starts."""
+
+    NOISE = "noise"
+    CLASS_MEAN = "class-mean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisOptions:
+    """How prototypes are made.
+
+    Args:
+        per_class: Prototypes of each class.
+        start: Faint noise on grey, or on the mean of the class's images.
+        smoothness: Weight of the mean absolute difference of neighbouring pixels; 0 leaves prototypes rough.
+        jitter: Largest shift, pixels, of the image at each step; 0 for none.
+        learning_rate: Of Adam, on pixels in [0, 1].
+        steps: Most Adam steps.
+        target_loss: Stop once every prototype's cross-entropy is below this, nats.
+        batch: Prototypes optimised at once; bounds memory for classifiers of many classes.
+        seed: Of the noise and the jitter.
+
+    Raises:
+        CalibrationError: A value is out of range.
+    """
+
+    per_class: int = 2
+    start: PrototypeStart = PrototypeStart.NOISE
+    smoothness: float = 0.0
+    jitter: int = 0
+    learning_rate: float = 0.05
+    steps: int = 250
+    target_loss: float = 1e-4
+    batch: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("per_class", "steps", "batch"):
+            if getattr(self, name) < 1:
+                raise CalibrationError(f"prototypes: {name} must be at least 1, not {getattr(self, name)}")
+        for name in ("smoothness", "jitter"):
+            if getattr(self, name) < 0:
+                raise CalibrationError(f"prototypes: {name} must not be negative, not {getattr(self, name)}")
+        if self.learning_rate <= 0 or self.target_loss <= 0:
+            raise CalibrationError("prototypes: learning_rate and target_loss must be positive")
+
+
+class ScorerChoice(StrEnum):
+    """Which scorer to fit. AUTO: supervised where attacks can be run, else one-class."""
+
+    AUTO = "auto"
+    ONE_CLASS = "one-class"
+    SUPERVISED = "supervised"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationOptions:
+    """How to calibrate.
+
+    Args:
+        scorer: Which scorer.
+        rates: Target false-positive rates of the verdicts.
+        prototypes: How prototypes are made.
+        runner_up_prototypes: Paths to prototypes of the runner-up class; at most `prototypes.per_class`.
+        blur: Whether to walk to the image's own blurred copy.
+        blur_sigma: Its standard deviation, pixels; None takes sqrt(side / 32), at least 0.7.
+        points: Inner grid points per path.
+        fit_fraction: Of the images, that go to the scorer; the rest calibrate the p-values.
+        attack_images: Most images attacked, by each attack.
+        prior_strength: Of `ConformalCalibration`, images.
+        seed: Of everything that is drawn.
+
+    Raises:
+        CalibrationError: A value is out of range.
+    """
+
+    scorer: ScorerChoice = ScorerChoice.AUTO
+    rates: TargetRates = field(default_factory=TargetRates)
+    prototypes: SynthesisOptions = field(default_factory=SynthesisOptions)
+    runner_up_prototypes: int = 1
+    blur: bool = True
+    blur_sigma: float | None = None
+    points: int = 8
+    fit_fraction: float = 0.4
+    attack_images: int = 400
+    prior_strength: float = PRIOR_STRENGTH
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fit_fraction < 1:
+            raise CalibrationError(f"fit_fraction must lie between 0 and 1, not {self.fit_fraction}")
+        if not 0 <= self.runner_up_prototypes <= self.prototypes.per_class:
+            raise CalibrationError(
+                f"runner_up_prototypes must lie in 0..{self.prototypes.per_class} (the prototypes per class), not "
+                f"{self.runner_up_prototypes}"
+            )
+        if self.points < 1 or self.attack_images < 1:
+            raise CalibrationError("points and attack_images must be at least 1")
+
+    def plan(self, spec: ImageSpec) -> PathPlan:
+        """The paths and the grid for a classifier's images.
+
+        The grid is even and stops short of alpha 1: a prototype's own answer is known.
+        """
+        targets = [PathTarget(PathKind.PROTOTYPE, i) for i in range(self.prototypes.per_class)]
+        targets += [PathTarget(PathKind.RUNNER_UP_PROTOTYPE, i) for i in range(self.runner_up_prototypes)]
+        if self.blur:
+            targets.append(PathTarget(PathKind.BLUR))
+        alphas = tuple(i / (self.points + 1) for i in range(1, self.points + 1))
+        automatic = max(_SMALLEST_BLUR, math.sqrt(min(spec.height, spec.width) / _BLUR_REFERENCE))
+        return PathPlan(tuple(targets), alphas, self.blur_sigma or automatic)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready record for provenance."""
+        return {**asdict(self), "attacks": [model.name for model in CALIBRATION_ATTACKS]}

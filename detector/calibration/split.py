@@ -1,0 +1,41 @@
+"""Which images fit the scorer, and which calibrate its p-values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Split:
+    """Disjoint rows, shuffled.
+
+    Args:
+        fit: int64, for the scorer (and class means, and images to attack).
+        calibration: int64, for the p-values.
+    """
+
+    fit: NDArray[np.int64]
+    calibration: NDArray[np.int64]
+
+
+def split_images(classes: NDArray[np.int64], fit_fraction: float, seed: int) -> Split:
+    """Split rows at random, each class in the same proportion (to the nearest image).
+
+    Args:
+        classes: int64 (N,), the class of each row.
+        fit_fraction: Share that goes to `fit`, between 0 and 1.
+        seed: Of the shuffle.
+    """
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(classes))
+    fits = np.zeros(len(classes), bool)
+    for label in np.unique(classes):
+        rows = order[classes[order] == label]
+        fits[rows[: round(len(rows) * fit_fraction)]] = True
+    return Split(order[fits[order]], order[~fits[order]])

@@ -1,0 +1,87 @@
+"""Finished stages on disk, so that an interrupted calibration goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from detector.errors import CalibrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Arrays = dict[str, NDArray[Any]]
+
+_VERSION = 1  # of the stages' meaning: raise it when a stage computes something else from the same inputs
+
+
+class StageStore:
+    """Keeps the arrays each stage made, under a key of all it was made from.
+
+    Args:
+        folder: Where; made when the first stage is stored.
+        inputs: What all stages depend on: digests and options, JSON values.
+    """
+
+    def __init__(self, folder: Path, inputs: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._inputs = dict(inputs)
+
+    def run(self, name: str, compute: Callable[[], Arrays], **depends: Any) -> tuple[Arrays, bool]:
+        """The stage's arrays, and whether they were found rather than computed.
+
+        Args:
+            name: The stage.
+            compute: Makes its arrays.
+            depends: What this stage depends on beyond the store's inputs, JSON values.
+
+        Raises:
+            CalibrationError: The disk refuses.
+        """
+        file = self.folder / f"{name.replace('/', '_')}-{self._key(name, depends)}.safetensors"
+        found = _load(file)
+        if found is not None:
+            return found, True
+        arrays = compute()
+        try:
+            _store(file, arrays)
+        except OSError as error:
+            raise CalibrationError(f"{self.folder}: a finished stage can't be stored: {error}") from error
+        return arrays, False
+
+    def clear(self) -> None:
+        """Forget all stages."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _key(self, name: str, depends: Mapping[str, Any]) -> str:
+        fields = {"version": _VERSION, "stage": name, "inputs": self._inputs, "depends": depends}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _load(file: Path) -> Arrays | None:
+    """The stored arrays; None where there are none, or where the file is damaged and must be made again."""
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError, ValueError):
+        return None
+
+
+def _store(file: Path, arrays: Arrays) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+        Path(temporary).replace(file)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,122 @@
+"""Pictures for people: prototypes, score distributions, path profiles. PNG bytes, the same for the same input."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from detector.images import to_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from detector.classifiers.base import Float32Array
+    from detector.detector import Detection
+    from detector.paths import Prototypes
+
+_MOST_CLASSES = 50
+_BINS = 60
+_COLOURS = {"BENIGN": "#2f7d4f", "SUSPECT": "#c98a12", "ADVERSARIAL": "#b3332e"}
+
+
+@dataclass(frozen=True)
+class PicturedImage:
+    """An image to draw beside its profile.
+
+    Args:
+        title: What it is.
+        image: float32 (channels, height, width), canonical.
+        detection: Its answer, N = 1.
+    """
+
+    title: str
+    image: Float32Array
+    detection: Detection
+
+
+def contact_sheet(prototypes: Prototypes, labels: Sequence[str]) -> bytes:
+    """All prototypes, a row per class with its name and losses; the first 50 classes of a long list."""
+    shown = min(len(labels), _MOST_CLASSES)
+    figure = Figure(figsize=(1.6 * prototypes.per_class + 1.6, 1.15 * shown + 0.4), layout="constrained")
+    axes = figure.subplots(shown, prototypes.per_class, squeeze=False)
+    for row in range(shown):
+        for column in range(prototypes.per_class):
+            axis = axes[row, column]
+            _draw_image(axis, prototypes.images[row, column])
+            axis.set_title(f"loss {prototypes.losses[row, column]:.1g}", fontsize=7, pad=2)
+        axes[row, 0].set_ylabel(labels[row], rotation=0, ha="right", va="center", fontsize=9)
+    return _png(figure)
+
+
+def score_histogram(benign: Float32Array, attacked: Mapping[str, Float32Array]) -> bytes:
+    """Distributions of benign scores and of each attack's; scores are nats, on a logarithmic axis."""
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    axis = figure.subplots()
+    everything = np.concatenate([benign, *attacked.values()])
+    floor = max(float(np.quantile(everything, 0.005)), 1e-4)
+    edges = np.geomspace(floor, max(float(everything.max()), floor * 10), _BINS)
+    groups = {f"benign ({len(benign)})": benign} | {f"{name} ({len(s)})": s for name, s in attacked.items()}
+    for number, (name, scores) in enumerate(groups.items()):
+        counts, _ = np.histogram(np.clip(scores, edges[0], None), edges)
+        style: dict[str, Any] = {"fill": True, "alpha": 0.35, "color": _COLOURS["BENIGN"]} if number == 0 else {}
+        axis.stairs(counts / max(len(scores), 1), edges, label=name, **style)
+    axis.set_xscale("log")
+    axis.set_xlabel("score (nats; higher means more adversarial)")
+    axis.set_ylabel("share of images")
+    axis.legend(fontsize=8)
+    return _png(figure)
+
+
+def path_profiles(pictured: Sequence[PicturedImage]) -> bytes:
+    """A row per image: the image, then loss and margin of the predicted class along every path."""
+    figure = Figure(figsize=(10, 2.7 * len(pictured)), layout="constrained")
+    axes = figure.subplots(len(pictured), 3, squeeze=False, width_ratios=(1, 2, 2))
+    for row, one in zip(axes, pictured, strict=True):
+        detection = one.detection
+        _draw_image(row[0], one.image)
+        verdict = detection.verdicts[0].value
+        row[0].set_title(
+            f"{one.title}\npredicted {detection.labels[0]}, {verdict}", fontsize=9, color=_COLOURS[verdict]
+        )
+        row[0].set_xlabel(f"score {detection.scores[0]:.2f}   p-value {detection.p_values[0]:.4f}", fontsize=8)
+        plan = detection.profile.plan
+        for path, target in enumerate(plan.targets):
+            row[1].plot(plan.grid, detection.profile.losses[0, path], marker=".", label=target.name)
+            row[2].plot(plan.grid, detection.profile.margins[0, path], marker=".", label=target.name)
+        row[1].set_ylabel("path loss (nats)", fontsize=8)
+        row[2].set_ylabel("margin (logits)", fontsize=8)
+        row[2].axhline(0, color="grey", linewidth=0.7)
+    for axis in axes[-1, 1:]:
+        axis.set_xlabel("alpha: 0 is the image, 1 the path's end", fontsize=8)
+    axes[0, 1].legend(fontsize=7)
+    _share_scale(axes[:, 1])
+    _share_scale(axes[:, 2])
+    return _png(figure)
+
+
+def _share_scale(axes: Any) -> None:
+    """Curves of different images can only be compared on one scale."""
+    low = min(axis.get_ylim()[0] for axis in axes)
+    high = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(low, high)
+
+
+def _draw_image(axis: Any, image: Float32Array) -> None:
+    pixels = to_pixels(image[None])[0]
+    axis.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def _png(figure: Figure) -> bytes:
+    FigureCanvasAgg(figure)
+    stream = io.BytesIO()
+    # No software version in the file: the same bundle must have the same bytes.
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return stream.getvalue()
