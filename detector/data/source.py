@@ -243,10 +243,12 @@ def read_all(
         pixels[len(names)] = image.pixels
         names.append(image.name)
         labels.extend(() if image.label is None else (image.label,))
+        done = len(names) + len(source.skipped)
         if on_progress is not None:
-            done = len(names) + len(source.skipped)
             on_progress(done - told)
-            told = done
+        told = done
+    if on_progress is not None:
+        on_progress(len(chosen) - told)
     _check_read(names, labels, source.skipped)
     return ImageSet(
         pixels=pixels[: len(names)],
