@@ -1,0 +1,60 @@
+# Every target sets up what it needs: a virtual environment in .venv, from pyproject.toml and constraints.txt.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# Pinned and first: an unpinned torch, asked for by another package, may take another build.
+TORCH := torch==2.13.0
+SHARED ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test test-slow lint format protos bench bench-detection calibrate-cifar10 clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+install: $(INSTALLED) ## Set up .venv with everything a developer needs
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[attacks,calibrate,dev]'
+	touch $@
+
+demo: $(INSTALLED) ## Build a detector on scikit-learn's digits, serve it, attack it, show what it says
+	$(BIN)/isthmus demo --out demo-output
+
+serve: $(INSTALLED) ## The demo, but the server is left running and it says how to call it
+	$(BIN)/isthmus demo --out demo-output --keep-serving
+
+test: lint ## Lint, type-check and test; under 10 minutes on 2 cores
+	$(BIN)/python -m pytest
+
+test-slow: $(INSTALLED) ## The heavier replications, which `make test` leaves out
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED) ## Ruff and mypy strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+protos: $(INSTALLED) ## Regenerate the gRPC stubs (a test fails when they differ)
+	$(BIN)/python protos/generate.py
+
+bench: bench-detection ## All benchmarks: tables on standard output
+
+bench-detection: $(INSTALLED) ## Detection on CIFAR-10 images calibration never saw (about 6 minutes)
+	$(BIN)/python benchmarks/detection.py --data $(SHARED) --work bench-output
+
+calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 classifier
+	$(BIN)/isthmus calibrate --classifier $(SHARED)/classifiers/cifar10_resnet20.onnx \
+		--gradients $(SHARED)/classifiers/cifar10_resnet20.pt2 --images $(SHARED)/cifar10/test.zip --out bundles/cifar10
+
+clean: ## Remove everything that was built
+	rm -rf .venv build dist demo-output bench-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
