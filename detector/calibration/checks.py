@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from detector.calibration.conformal import smallest_p_value
 from detector.data.alignment import check_classes
 from detector.errors import CalibrationError
 
@@ -83,14 +84,14 @@ def check_classes_reach(per_class: Sequence[int], names: Sequence[str], options:
     short = [
         f"{name} ({count})"
         for name, count in zip(names, per_class, strict=True)
-        if count and (1 + prior / (total + 1)) / (count + 1 + prior) > options.rates.adversarial
+        if count and smallest_p_value(count, total, prior) > options.rates.adversarial
     ]
     if not short:
         return []
     needed = math.ceil((1 + prior / (total + 1)) / options.rates.adversarial - 1 - prior)
     message = (
-        f"no image predicted as {_listed(short)} can be judged ADVERSARIAL: such a class needs {needed} calibration "
-        f"images for a rate of {options.rates.adversarial:.2%} (in brackets: what it has); give more images of it or "
+        f"no image predicted as {_listed(short)} can be judged ADVERSARIAL: such a class needs about {needed} "
+        f"calibration images for a rate of {options.rates.adversarial:.2%} (in brackets: what it has); give more images of it or "
         "raise --adversarial-rate"
     )
     return [message]

@@ -5,9 +5,11 @@ For a benign image of predicted class c with score s, the class's own conformal 
 calibration images and the image are exchangeable. A class with few images has a coarse and noisy p-value, so it is
 mixed with the pooled one, as the posterior mean under a Dirichlet-process prior of strength k centred on the pool::
 
-    p = (1 + #{class scores >= s} + k * p_pool(s)) / (n_c + 1 + k)
+    p = (w + #{class scores >= s} + k * p_pool(s)) / (n_c + w + k),    w = n_c / (n_c + k)
 
-which is the class's own p-value as n_c grows and the pooled one as n_c falls to zero.
+which is the class's own p-value as n_c grows (or k is 0) and the pooled one as n_c falls to zero. The image itself, the
+1 of a conformal p-value, counts by w for the class and is in p_pool already for the rest: counted in full, no image of
+a class with few calibration images could ever reach a small target rate.
 """
 
 from __future__ import annotations
@@ -75,8 +77,7 @@ class ConformalCalibration:
             reference = self._by_class.get(int(label), self._pool[:0])
             own[rows] = _at_least(reference, scores[rows])
             sizes[rows] = len(reference)
-        mixed = (1 + own + self.prior_strength * pooled) / (sizes + 1 + self.prior_strength)
-        return np.where(sizes == 0, pooled, mixed)
+        return _mixed(own, sizes, pooled, self.prior_strength)
 
     @cached_property
     def _pool(self) -> Float32Array:
@@ -85,6 +86,26 @@ class ConformalCalibration:
     @cached_property
     def _by_class(self) -> dict[int, Float32Array]:
         return {int(c): np.sort(self.scores[self.classes == c]) for c in np.unique(self.classes)}
+
+
+def smallest_p_value(count: int, total: int, prior_strength: float) -> float:
+    """The smallest p-value that an image of a class can have.
+
+    Args:
+        count: Calibration images of the class.
+        total: Calibration images of all classes.
+        prior_strength: Of `ConformalCalibration`.
+    """
+    return float(_mixed(np.zeros(1), np.full(1, float(count)), np.full(1, 1 / (total + 1)), prior_strength)[0])
+
+
+def _mixed(
+    own: NDArray[np.float64], sizes: NDArray[np.float64], pooled: NDArray[np.float64], prior: float
+) -> NDArray[np.float64]:
+    """The formula above: from how many of each image's class, of how many, score at least as high; and p_pool."""
+    seen = sizes > 0
+    itself = np.divide(sizes, sizes + prior, out=np.zeros_like(sizes), where=seen)
+    return np.divide(itself + own + prior * pooled, sizes + itself + prior, out=pooled.copy(), where=seen)
 
 
 def _at_least(ordered: Float32Array, scores: Float32Array) -> NDArray[np.int64]:
