@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+
+from detector.errors import CalibrationError
+from detector.scoring.supervised import _TREES, MIN_IMAGES, fit_supervised
+
+if TYPE_CHECKING:
+    from detector.classifiers.base import Float32Array
+
+FEATURES = 10
+
+
+def _features(count: int, seed: int, shift: float = 0.0, feature: int = 0) -> Float32Array:
+    values = np.random.default_rng(seed).standard_normal((count, FEATURES)).astype(np.float32)
+    values[:, feature] += shift
+    return values
+
+
+def _twin(benign: Float32Array, attacked: list[Float32Array], weights: list[float]) -> GradientBoostingClassifier:
+    """scikit-learn's own trees, with one weight per group."""
+    groups = [benign, *attacked]
+    sample_weights = np.repeat([1.0, *weights], [len(group) for group in groups])
+    labels = np.repeat([False, *(True for _ in attacked)], [len(group) for group in groups])
+    return GradientBoostingClassifier(**_TREES, random_state=0).fit(
+        np.concatenate(groups), labels, sample_weight=sample_weights
+    )
+
+
+def test_the_graph_is_minus_log_probability_of_benign_with_each_attack_weighing_the_same() -> None:
+    benign = _features(120, 0)
+    attacked = {"rare": _features(10, 1, -2), "common": _features(90, 2, 2), "never": _features(0, 3)}
+    # 120 benign images: 60 for each of the two attacks that have images, sorted by name.
+    twin = _twin(benign, [attacked["common"], attacked["rare"]], [60 / 90, 60 / 10])
+    others = np.concatenate([_features(100, 4), _features(100, 5, 2), _features(100, 6, -2)])
+    scores = fit_supervised(benign, attacked).score(others)
+    np.testing.assert_allclose(scores, np.logaddexp(0, twin.decision_function(others)), rtol=1e-3, atol=1e-5)
+    assert scores.dtype == np.float32
+    assert scores.min() >= 0
+
+
+def test_it_tells_attacks_on_either_side_from_benign_images_it_never_saw() -> None:
+    attacked = {"shallow": _features(100, 1, -3), "deep": _features(100, 2, 3)}
+    scorer = fit_supervised(_features(300, 0), attacked)
+    benign = scorer.score(_features(200, 7))
+    for shift in (-3, 3):
+        scores = np.concatenate([benign, scorer.score(_features(200, 8, shift))])
+        assert roc_auc_score(np.arange(400) >= 200, scores) > 0.9
+
+
+def test_the_order_of_the_attacks_does_not_matter_and_the_seed_does() -> None:
+    benign, one, two = _features(60, 0), _features(30, 1, 1), _features(30, 2, -1)
+    first = fit_supervised(benign, {"a": one, "b": two})
+    assert fit_supervised(benign, {"b": two, "a": one}).model == first.model
+    assert fit_supervised(benign, {"a": one, "b": two}, seed=1).model != first.model
+
+
+@pytest.mark.parametrize(
+    ("benign", "attacks"), [(MIN_IMAGES - 1, (50,)), (50, (MIN_IMAGES - 1,)), (50, (10, 9)), (50, ()), (50, (0, 0))]
+)
+def test_too_few_images_are_refused_with_a_way_out(benign: int, attacks: tuple[int, ...]) -> None:
+    attacked = {str(i): _features(count, i) for i, count in enumerate(attacks)}
+    with pytest.raises(CalibrationError, match=f"not {benign} and {sum(attacks)}; .*--scorer one-class"):
+        fit_supervised(_features(benign, 9), attacked)
