@@ -1,7 +1,7 @@
 """Does the detector hold what it promises, on images it never saw?
 
-Splits the CIFAR-10 test images of ../shared/data into a part that calibrates a bundle (as `isthmus calibrate` does, with
-its default options) and a part that only tests it. Prints a table: realised false-positive rates with their 95 %
+Splits the CIFAR-10 test images of ../shared/data into a part that calibrates a bundle (as `isthmus calibrate` does,
+with its default options) and a part that only tests it. Prints a table: realised false-positive rates with their 95 %
 intervals, overall and by class; AUROC and detection rates for attacks on test images, rounded to uint8, counting
 successful attacks on correctly classified images only; the plain barrier gap and max-softmax beside them; and the cost.
 
@@ -238,7 +238,7 @@ def _print_false_positives(table: object, resplits: object) -> None:
         again = resplits[target]
         print(
             f"  {RESPLITS} other splits: mean rate {again['mean_rate']:.4f}; interval holds the target in "
-            f"{again['share_in_interval']:.0%}; worst class within 3 times in {again['share_worst_class_within_3x']:.0%}"
+            f"{again['share_in_interval']:.0%}, worst class in 3 times in {again['share_worst_class_within_3x']:.0%}"
         )
     print()
 
