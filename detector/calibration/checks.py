@@ -91,8 +91,8 @@ def check_classes_reach(per_class: Sequence[int], names: Sequence[str], options:
     needed = math.ceil((1 + prior / (total + 1)) / options.rates.adversarial - 1 - prior)
     message = (
         f"no image predicted as {_listed(short)} can be judged ADVERSARIAL: such a class needs about {needed} "
-        f"calibration images for a rate of {options.rates.adversarial:.2%} (in brackets: what it has); give more images of it or "
-        "raise --adversarial-rate"
+        f"calibration images for a rate of {options.rates.adversarial:.2%} (in brackets: what it has); give more "
+        "images of it or raise --adversarial-rate"
     )
     return [message]
 
