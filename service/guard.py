@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from detector.errors import NotReadyError
+from detector.versions import project_version
 from service import replies, status
 from service.batching import MicroBatcher
 from service.convert import RequestLimits
 from service.reader import RequestReader
-from service.version import isthmus_version
 
 if TYPE_CHECKING:
     from isthmus.v1 import detector_pb2 as pb
@@ -64,7 +64,7 @@ class Guard:
 
     def describe(self) -> pb.GetDetectorResponse:
         """Describe the detector."""
-        return replies.detector_response(self._bundle, self._limits, version=isthmus_version())
+        return replies.detector_response(self._bundle, self._limits, version=project_version())
 
     async def close(self) -> None:
         """Finish the requests in hand and end the threads."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from detector.verdicts import Verdict
+from detector.versions import project_version
 from service.status import REASONS
-from service.version import isthmus_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +74,7 @@ class GuardMetrics:
         )
         info = Info("isthmus_detector", "The detector that is loaded.", registry=registry)
         info.info(
-            {"bundle_digest": bundle.digest, "version": isthmus_version(), "scorer": bundle.manifest.calibration.scorer}
+            {"bundle_digest": bundle.digest, "version": project_version(), "scorer": bundle.manifest.calibration.scorer}
         )
         self._add_answers(registry, bundle)
         self._add_work(registry)
