@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from detector.embedded import build_embedded_default
 from tests.support.bundles import build_digits_bundle
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from detector.embedded import EmbeddedDefault
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_torch_thread() -> None:
+    """The tests' networks are so small that threads wait for one another; on a busy machine, a hundred times longer."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
