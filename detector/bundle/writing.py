@@ -59,9 +59,13 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """Refuse to write over something that is not a bundle, or over a bundle without leave.
 
     Raises:
-        BundleError: `path` is taken.
+        BundleError: `path` is taken, or can't be looked at.
     """
-    if not path.exists():
+    try:
+        taken = path.exists()
+    except OSError as error:
+        raise BundleError(f"{path}: the bundle can't be written: {error}") from error
+    if not taken:
         return
     if not (path / contents.MANIFEST).is_file():
         raise BundleError(f"{path}: exists and is not a bundle; choose another place for the bundle")
