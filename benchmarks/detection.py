@@ -90,7 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the shared data")
     parser.add_argument("--work", type=Path, required=True, help="folder for the bundle and the results")
-    parser.add_argument("--test-fraction", type=float, default=0.3, help="share of the images that only test")
+    parser.add_argument("--test-fraction", type=float, default=0.4, help="share of the images that only test")
     parser.add_argument("--attack-images", type=int, default=300, help="correctly classified test images attacked")
     parser.add_argument("--seed", type=int, default=0, help="of the split, the calibration and the attacks")
     return parser.parse_args()

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Float32Array
 
-PRIOR_STRENGTH = 50.0
-"""Default k: a class with 50 calibration images counts as much as the pool."""
+PRIOR_STRENGTH = 100.0
+"""Default k: a class with 100 calibration images counts as much as the pool."""
 
 
 @dataclass(frozen=True)
