@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from detector.calibration.conformal import smallest_p_value
+from detector.calibration.split import fit_count
 from detector.data.alignment import check_classes
 from detector.errors import CalibrationError
 
@@ -37,7 +39,7 @@ def check_amount(images: int, options: CalibrationOptions) -> None:
         CalibrationError: With the number that would do.
     """
     needed = smallest_calibration(options)
-    calibrating = images - round(images * options.fit_fraction)
+    calibrating = images - fit_count(images, options.fit_fraction)
     if calibrating < needed:
         total = math.ceil(needed / (1 - options.fit_fraction))
         raise CalibrationError(
@@ -61,8 +63,10 @@ def check_labels(predicted: NDArray[np.int64], labels: NDArray[np.int64], names:
         CalibrationError: They disagree so much that labels or preprocessing must be wrong.
     """
     accuracy = float((predicted == labels).mean())
-    _refuse_disagreement(predicted, labels, names, accuracy)
-    warnings = check_classes(labels, names)
+    confusion = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    _refuse_disagreement(confusion, names, accuracy)
+    warnings = check_classes(labels, names) + _swapped_classes(confusion, names)
     if accuracy >= _PERFECT and len(labels) >= _PERFECT_IMAGES:
         warnings.append(
             f"accuracy is {accuracy:.2%} on {len(labels)} images: are these the images the classifier was trained on? "
@@ -79,32 +83,50 @@ def check_classes_reach(per_class: Sequence[int], names: Sequence[str], options:
         names: One per class.
         options: Target rates and prior strength.
     """
-    total, prior = sum(per_class), options.prior_strength
+    total, prior, rate = sum(per_class), options.prior_strength, options.rates.adversarial
     # A class without images has the pooled p-value, which check_amount has seen to.
-    short = [
-        f"{name} ({count})"
-        for name, count in zip(names, per_class, strict=True)
-        if count and smallest_p_value(count, total, prior) > options.rates.adversarial
-    ]
+    counts = zip(names, per_class, strict=True)
+    short = [(name, n) for name, n in counts if n and smallest_p_value(n, total, prior) > rate]
     if not short:
         return []
-    needed = math.ceil((1 + prior / (total + 1)) / options.rates.adversarial - 1 - prior)
+    needed = max(_enough(count, total - count, options) for _, count in short)
+    listed = _listed([f"{name} ({count})" for name, count in short])
     message = (
-        f"no image predicted as {_listed(short)} can be judged ADVERSARIAL: such a class needs about {needed} "
-        f"calibration images for a rate of {options.rates.adversarial:.2%} (in brackets: what it has); give more "
+        f"no image predicted as {listed} can be judged ADVERSARIAL: such a class needs about {needed} "
+        f"calibration images for a rate of {rate:.2%} (in brackets: what it has); give more "
         "images of it or raise --adversarial-rate"
     )
     return [message]
 
 
-def _refuse_disagreement(
-    predicted: NDArray[np.int64], labels: NDArray[np.int64], names: Sequence[str], accuracy: float
-) -> None:
-    present = max(len(np.unique(labels)), 1)
-    confusion = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(confusion, (labels, predicted), 1)
+def _enough(count: int, others: int, options: CalibrationOptions) -> int:
+    """How many calibration images a class that has too few needs, beside those of the other classes."""
+    prior, rate = options.prior_strength, options.rates.adversarial
+    plenty = math.ceil((1 + prior) / rate)  # the smallest p-value is below (1 + prior) / images
+    # Beyond a class that is short, the smallest p-value falls as images are added.
+    return bisect_left(
+        range(plenty), x=True, lo=count, key=lambda images: smallest_p_value(images, others + images, prior) <= rate
+    )
+
+
+def _swapped_classes(confusion: NDArray[np.int64], names: Sequence[str]) -> list[str]:
+    """Warn of classes most of whose images are predicted as one other class."""
+    images, answers = confusion.sum(axis=1), confusion.argmax(axis=1)
+    swapped = [
+        f"'{names[row]}' as '{names[answer]}'"
+        for row, answer in enumerate(answers)
+        if row != answer and 2 * confusion[row, answer] > images[row]
+    ]
+    if not swapped:
+        return []
+    return [f"most images of some classes are predicted as another: {_listed(swapped)}; are their labels right?"]
+
+
+def _refuse_disagreement(confusion: NDArray[np.int64], names: Sequence[str], accuracy: float) -> None:
+    images = confusion.sum()
+    present = np.count_nonzero(confusion.sum(axis=1))
     rows, columns = linear_sum_assignment(-confusion)
-    permuted = confusion[rows, columns].sum() / len(labels)
+    permuted = confusion[rows, columns].sum() / images
     if permuted > _CLEARLY_BETTER * accuracy and permuted > _NEAR_CHANCE / present:
         swapped = [
             f"'{names[r]}' is predicted as '{names[c]}'"
@@ -118,7 +140,7 @@ def _refuse_disagreement(
         )
     if present > 1 and accuracy < _NEAR_CHANCE / present:
         raise CalibrationError(
-            f"accuracy is {accuracy:.1%} on {len(labels)} images of {present} classes, which is chance: check "
+            f"accuracy is {accuracy:.1%} on {images} images of {present} classes, which is chance: check "
             "--layout, --channel-order, --value-range, --mean and --std against how the classifier was trained"
         )
 

@@ -25,7 +25,7 @@ class Split:
 
 
 def split_images(classes: NDArray[np.int64], fit_fraction: float, seed: int) -> Split:
-    """Split rows at random, each class in the same proportion (to the nearest image).
+    """Split rows at random, each class in the same proportion to within an image, and all together as `fit_count` says.
 
     Args:
         classes: int64 (N,), the class of each row.
@@ -34,8 +34,14 @@ def split_images(classes: NDArray[np.int64], fit_fraction: float, seed: int) -> 
     """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(classes))
+    by_class = order[np.argsort(classes[order], kind="stable")]
+    # Rounding each class by itself would add up: many small classes could leave too few rows for calibration.
+    due = np.rint(np.arange(len(classes) + 1) * fit_fraction)
     fits = np.zeros(len(classes), bool)
-    for label in np.unique(classes):
-        rows = order[classes[order] == label]
-        fits[rows[: round(len(rows) * fit_fraction)]] = True
+    fits[by_class[np.diff(due) > 0]] = True
     return Split(order[fits[order]], order[~fits[order]])
+
+
+def fit_count(images: int, fit_fraction: float) -> int:
+    """How many of `images` go to `fit`."""
+    return round(images * fit_fraction)
