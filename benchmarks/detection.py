@@ -21,13 +21,13 @@ import numpy as np
 
 from detector.attacks.threat_models import ThreatModel, cw, fgsm, pgd
 from detector.calibration.attacking import attack_successfully
-from detector.calibration.conformal import ConformalCalibration
 from detector.calibration.inputs import load_inputs
 from detector.calibration.options import CalibrationOptions
 from detector.calibration.pipeline import CalibrationInputs, calibrate
 from detector.calibration.split import split_images
 from detector.classifiers.options import SpecOptions
 from detector.cli.progress import Bars
+from detector.conformal import ConformalCalibration
 from detector.detector import Detection, Detector
 from detector.evaluation.metrics import RealisedRate, auroc, realised_rate
 from detector.images import to_canonical

@@ -1,1 +1,1 @@
-"""attacks."""
+"""Attacks: threat models, and running them."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from detector.bundle.manifest import Manifest
-    from detector.calibration.conformal import ConformalCalibration
     from detector.classifiers.base import Float32Array
+    from detector.conformal import ConformalCalibration
     from detector.paths import Prototypes
 
 MANIFEST = "manifest.json"

@@ -14,7 +14,7 @@ from safetensors.numpy import load
 from detector.bundle import contents
 from detector.bundle.contents import Bundle, BundleParts, Canaries
 from detector.bundle.manifest import Manifest
-from detector.calibration.conformal import ConformalCalibration
+from detector.conformal import ConformalCalibration
 from detector.errors import BundleIntegrityError, CalibrationError
 from detector.paths import Prototypes
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from detector.calibration.conformal import smallest_p_value
 from detector.calibration.split import fit_count
+from detector.conformal import smallest_p_value
 from detector.data.alignment import check_classes
 from detector.errors import CalibrationError
 

@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from detector.attacks.threat_models import CALIBRATION_ATTACKS
-from detector.calibration.conformal import PRIOR_STRENGTH
+from detector.conformal import PRIOR_STRENGTH
 from detector.errors import CalibrationError
 from detector.profiles import PathKind, PathPlan, PathTarget
+from detector.prototypes.options import SynthesisOptions
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
@@ -18,53 +19,6 @@ if TYPE_CHECKING:
 
 _BLUR_REFERENCE = 32  # pixels; an image this large is blurred by one pixel
 _SMALLEST_BLUR = 0.7  # pixels; less does nothing
-
-
-class PrototypeStart(StrEnum):
-    """Where the optimisation starts."""
-
-    NOISE = "noise"
-    CLASS_MEAN = "class-mean"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SynthesisOptions:
-    """How prototypes are made.
-
-    Args:
-        per_class: Prototypes of each class.
-        start: Faint noise on grey, or on the mean of the class's images.
-        smoothness: Weight of the mean absolute difference of neighbouring pixels; 0 leaves prototypes rough.
-        jitter: Largest shift, pixels, of the image at each step; 0 for none.
-        learning_rate: Of Adam, on pixels in [0, 1].
-        steps: Most Adam steps.
-        target_loss: Stop once every prototype's cross-entropy is below this, nats.
-        batch: Prototypes optimised at once; bounds memory for classifiers of many classes.
-        seed: Of the noise and the jitter.
-
-    Raises:
-        CalibrationError: A value is out of range.
-    """
-
-    per_class: int = 2
-    start: PrototypeStart = PrototypeStart.NOISE
-    smoothness: float = 0.0
-    jitter: int = 0
-    learning_rate: float = 0.05
-    steps: int = 250
-    target_loss: float = 1e-4
-    batch: int = 64
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("per_class", "steps", "batch"):
-            if getattr(self, name) < 1:
-                raise CalibrationError(f"prototypes: {name} must be at least 1, not {getattr(self, name)}")
-        for name in ("smoothness", "jitter"):
-            if getattr(self, name) < 0:
-                raise CalibrationError(f"prototypes: {name} must not be negative, not {getattr(self, name)}")
-        if self.learning_rate <= 0 or self.target_loss <= 0:
-            raise CalibrationError("prototypes: learning_rate and target_loss must be positive")
 
 
 class ScorerChoice(StrEnum):

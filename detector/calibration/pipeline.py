@@ -16,18 +16,21 @@ from detector.bundle.contents import CONTACT_SHEET, REPORT
 from detector.bundle.writing import check_free
 from detector.calibration.attacking import AttackedImages, attack_successfully, strong_enough
 from detector.calibration.checks import check_amount, check_classes_reach, check_labels
-from detector.calibration.conformal import ConformalCalibration
-from detector.calibration.options import PrototypeStart, ScorerChoice
+from detector.calibration.options import ScorerChoice
 from detector.calibration.report import render_report
 from detector.calibration.split import Split, split_images
 from detector.calibration.stages import StageStore
+from detector.conformal import ConformalCalibration
 from detector.engine import ReferenceEngine
 from detector.errors import CalibrationError
 from detector.evaluation.metrics import auroc
 from detector.images import to_canonical
 from detector.paths import Prototypes
 from detector.pictures import contact_sheet
-from detector.prototypes import medoids, roughness, synthesis_steps, synthesise
+from detector.prototypes.medoids import medoids
+from detector.prototypes.options import PrototypeStart
+from detector.prototypes.quality import prototype_losses, roughness
+from detector.prototypes.synthesis import synthesis_steps, synthesise
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
 from detector.scoring.supervised import fit_supervised
@@ -200,14 +203,7 @@ class _Calibration:
             steps = synthesis_steps(len(self.inputs.labels), options)
             with self.progress.stage("Synthesising prototypes", steps) as advance:
                 made = synthesise(gradients, options, class_means=self._class_means(), on_progress=advance)
-        return {"images": made.images, "losses": self._prototype_losses(made.images)}
-
-    def _prototype_losses(self, images: Float32Array) -> Float32Array:
-        """As the deployed classifier sees them, which is what the paths end at."""
-        logits = self.classifier.logits(images.reshape(-1, *images.shape[2:]))
-        classes = np.arange(len(logits)) // images.shape[1]
-        losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), classes]
-        return np.maximum(losses, 0).reshape(images.shape[:2]).astype(np.float32)
+        return {"images": made.images, "losses": prototype_losses(self.classifier, made.images)}
 
     def _class_means(self) -> Float32Array | None:
         if self.options.prototypes.start is not PrototypeStart.CLASS_MEAN:

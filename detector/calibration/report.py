@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from detector.bundle import Manifest
-    from detector.calibration.conformal import ConformalCalibration
     from detector.classifiers.base import Float32Array
+    from detector.conformal import ConformalCalibration
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1d2733}

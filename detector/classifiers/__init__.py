@@ -1,1 +1,1 @@
-"""classifiers."""
+"""Classifiers: images in, logits out, whatever they were built with."""

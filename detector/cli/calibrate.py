@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detector.calibration.options import CalibrationOptions, PrototypeStart, ScorerChoice, SynthesisOptions
+from detector.calibration.options import CalibrationOptions, ScorerChoice
 from detector.classifiers.base import ChannelOrder, Layout
 from detector.classifiers.options import SpecOptions
 from detector.cli.errors import clear_errors
 from detector.cli.progress import Bars
 from detector.cli.values import numbers, pair, sides
+from detector.prototypes.options import PrototypeStart, SynthesisOptions
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from detector.calibration.checks import check_amount, check_classes_reach, check_labels, smallest_calibration
-from detector.calibration.conformal import ConformalCalibration
 from detector.calibration.options import CalibrationOptions
 from detector.calibration.split import split_images
+from detector.conformal import ConformalCalibration
 from detector.verdicts import TargetRates
 
 NAMES = tuple("abcdefghij")

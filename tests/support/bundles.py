@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.bundle import BundleParts, CalibrationSummary, Canaries, Manifest, write_bundle
-from detector.calibration.conformal import ConformalCalibration
-from detector.calibration.options import SynthesisOptions
 from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.torch_sources import load_exported
+from detector.conformal import ConformalCalibration
 from detector.embedded import LABELS, SPEC
 from detector.engine.reference import ReferenceEngine
 from detector.images import to_canonical
 from detector.profiles import PathKind, PathPlan, PathTarget
-from detector.prototypes import synthesise
+from detector.prototypes.options import SynthesisOptions
+from detector.prototypes.synthesis import synthesise
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
 from detector.verdicts import TargetRates

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from detector.calibration.options import PrototypeStart, SynthesisOptions
 from detector.embedded import LABELS, SPEC
-from detector.prototypes import medoids, roughness, synthesis_steps, synthesise
+from detector.prototypes.medoids import medoids
+from detector.prototypes.options import PrototypeStart, SynthesisOptions
+from detector.prototypes.quality import roughness
+from detector.prototypes.synthesis import synthesis_steps, synthesise
 from tests.support.bundles import calibration_images, digits_onnx, digits_torch
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from detector.calibration.conformal import PRIOR_STRENGTH, ConformalCalibration, smallest_p_value
+from detector.conformal import PRIOR_STRENGTH, ConformalCalibration, smallest_p_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from detector.calibration.options import PrototypeStart, SynthesisOptions
 from detector.errors import CalibrationError
-from detector.prototypes import medoids, synthesise
+from detector.prototypes.medoids import medoids
+from detector.prototypes.options import PrototypeStart, SynthesisOptions
+from detector.prototypes.synthesis import synthesise
 from tests.support.bundles import digits_torch
 from tests.support.formulas import one_pixel, two_classes
 

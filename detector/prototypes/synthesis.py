@@ -1,4 +1,4 @@
-"""Prototypes: synthetic inputs a classifier assigns to a class with near-zero loss.
+"""Synthesis: inputs a classifier assigns to a class with near-zero loss, made from nothing.
 
 Feature visualisation by optimisation (Vrabel et al., arXiv 2409.05800, Sec. 4): start from faint noise (or a class
 mean), minimise the cross-entropy of the class with Adam, and keep the best iterate. Unlike the paper's code, pixels are
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from detector.calibration.options import PrototypeStart, SynthesisOptions
 from detector.errors import CalibrationError
 from detector.paths import Prototypes
+from detector.prototypes.options import PrototypeStart, SynthesisOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from detector.classifiers.base import Classifier, Float32Array
+    from detector.classifiers.base import Float32Array
     from detector.classifiers.torch import TorchClassifier
 
 _NOISE = 0.01  # standard deviation of the start's noise; the paper's value
@@ -146,36 +146,3 @@ def roughness(images: Float32Array) -> Float32Array:
     """Mean absolute difference of neighbouring pixels of canonical images (..., C, H, W), in pixel units 0..1."""
     flat = torch.from_numpy(images.reshape(-1, *images.shape[-3:]))
     return _roughness(flat).numpy().reshape(images.shape[:-3])
-
-
-def medoids(classifier: Classifier, images: Float32Array, predicted: NDArray[np.int64], per_class: int) -> Prototypes:
-    """Prototypes without gradients: each class's real images that are nearest to the class's mean in logits.
-
-    Args:
-        classifier: Any.
-        images: float32 (N, channels, height, width), canonical.
-        predicted: int64 (N,), their predicted classes.
-        per_class: How many of each class.
-
-    Raises:
-        CalibrationError: A class has fewer predicted images than `per_class`.
-    """
-    logits = classifier.logits(images)
-    chosen = np.stack([_medoid_rows(logits, predicted, c, per_class, name) for c, name in enumerate(classifier.labels)])
-    kept = torch.from_numpy(logits[chosen.ravel()])
-    classes = torch.arange(len(classifier.labels)).repeat_interleave(per_class)
-    losses = cross_entropy(kept, classes, reduction="none").numpy()
-    return Prototypes(images[chosen], losses.reshape(chosen.shape))
-
-
-def _medoid_rows(
-    logits: Float32Array, predicted: NDArray[np.int64], label: int, per_class: int, name: str
-) -> NDArray[np.int64]:
-    rows = np.flatnonzero(predicted == label)
-    if len(rows) < per_class:
-        raise CalibrationError(
-            f"class '{name}': only {len(rows)} images are predicted as it, {per_class} are needed as prototypes "
-            "(there are no gradients to make any); add images of this class or pass --gradients"
-        )
-    distances = np.linalg.norm(logits[rows] - logits[rows].mean(axis=0), axis=1)
-    return rows[np.argsort(distances, kind="stable")[:per_class]]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.calibration.conformal import ConformalCalibration
+from detector.conformal import ConformalCalibration
 from detector.errors import CalibrationError
 
 
