@@ -197,7 +197,7 @@ def test_it_scores_in_a_process_that_loads_no_offline_package(
         [sys.executable, "-c", PROGRAM, *paths], check=True, capture_output=True, text=True, env=python_environment()
     )
     assert done.stdout.strip() == "[]"
-    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), detection.scores, rtol=1e-3)
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy", allow_pickle=False), detection.scores, rtol=1e-3)
 
 
 def test_the_number_of_threads_changes_no_answer(

@@ -1,0 +1,129 @@
+"""What may import what, and what is never called: theorems about the sources, read and not run."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import detector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST_LINES = 400
+GENERATED = ("_pb2.py", "_pb2_grpc.py")
+OFFLINE = {"torch", "torchvision", "sklearn", "scipy", "matplotlib", "onnx", "onnx2torch", "skl2onnx", "art"}
+TRANSPORT = {"service", "grpc", "grpc_health", "grpc_reflection", "grpc_status", "prometheus_client", "isthmus"}
+UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+SERVING = (
+    "detector",
+    "detector.bundle",
+    "detector.classifiers.base",
+    "detector.data.decode",
+    "detector.errors",
+    "detector.images",
+    "detector.profiles",
+    "detector.verdicts",
+    "detector.versions",
+)
+"""All that the service may take from the detector; each of them leaves the offline packages unloaded."""
+
+
+def _sources(*folders: str) -> list[Path]:
+    files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))]
+    assert files
+    return [file for file in files if not file.name.endswith(GENERATED)]
+
+
+DETECTOR = [file for file in _sources("detector") if (ROOT / "detector" / "cli") not in file.parents]
+SERVICE = _sources("service")
+EVERYTHING = _sources("detector", "service", "benchmarks", "tests", "protos")
+
+
+def _named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Every module that is imported anywhere in a file, also inside functions and for types only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide from these checks"
+            yield str(node.module)
+        elif isinstance(node, ast.Call) and _called(node) in {"importlib.import_module", "import_module", "__import__"}:
+            yield from (str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant))
+
+
+def _tops(file: Path) -> set[str]:
+    return {name.split(".")[0] for name in _imported(_tree(file))}
+
+
+def _called(call: ast.Call) -> str:
+    """The dotted name that is called, as it is written."""
+    return ast.unparse(call.func)
+
+
+def _calls(file: Path, *names: str) -> list[ast.Call]:
+    nodes = (node for node in ast.walk(_tree(file)) if isinstance(node, ast.Call))
+    return [node for node in nodes if _called(node) in names]
+
+
+def _says(call: ast.Call, keyword: str, *, value: bool) -> bool:
+    given = [k.value for k in call.keywords if k.arg == keyword]
+    return len(given) == 1 and isinstance(given[0], ast.Constant) and given[0].value is value
+
+
+@pytest.mark.parametrize("file", DETECTOR, ids=_named)
+def test_the_detector_knows_no_transport(file: Path) -> None:
+    assert not _tops(file) & TRANSPORT
+
+
+@pytest.mark.parametrize("file", SERVICE, ids=_named)
+def test_the_service_knows_no_offline_package_and_of_the_detector_what_serves(file: Path) -> None:
+    assert not _tops(file) & OFFLINE
+    taken = {name for name in _imported(_tree(file)) if name.split(".")[0] == "detector"}
+    assert taken <= set(SERVING)
+
+
+@pytest.mark.parametrize("file", EVERYTHING, ids=_named)
+def test_nothing_is_unpickled(file: Path) -> None:
+    assert not _tops(file) & UNPICKLERS
+    for call in _calls(file, "torch.load"):
+        assert _says(call, "weights_only", value=True), f"line {call.lineno}"
+    for call in _calls(file, "np.load", "numpy.load", "npy.read_array", "np.lib.format.read_array"):
+        assert _says(call, "allow_pickle", value=False), f"line {call.lineno}"
+
+
+@pytest.mark.parametrize("file", EVERYTHING, ids=_named)
+def test_files_stay_short(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize(
+    ("source", "imported"),
+    [
+        ("import torch.nn as nn", {"torch.nn"}),
+        ("def f():\n    from detector.cli import main", {"detector.cli"}),
+        ("if TYPE_CHECKING:\n    import pickle, numpy", {"pickle", "numpy"}),
+        ("importlib.import_module('dill')", {"dill"}),
+    ],
+)
+def test_these_checks_see_every_kind_of_import(source: str, imported: set[str]) -> None:
+    assert set(_imported(ast.parse(source))) == imported
+
+
+def test_the_public_surface_is_pinned() -> None:
+    assert sorted(detector.__all__) == ["Bundle", "Detection", "Detector", "TargetRates", "Verdict", "read_bundle"]
+    assert all(hasattr(detector, name) for name in detector.__all__)
