@@ -5,32 +5,36 @@ with its default options) and a part that only tests it. Prints a table: realise
 intervals, overall and by class; AUROC and detection rates for attacks on test images, rounded to uint8, counting
 successful attacks on correctly classified images only; the plain barrier gap and max-softmax beside them; and the cost.
 
-    python benchmarks/detection.py --work bench-output        (about 6 minutes on 2 cores; resumes)
+    python benchmarks/detection.py --work bench-output                        (about 6 minutes on 2 cores; resumes)
+    python benchmarks/detection.py --work bench-output --scorer one-class     (and so for the other options)
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from detector.attacks.threat_models import ThreatModel, cw, fgsm, pgd
 from detector.calibration.attacking import attack_successfully
 from detector.calibration.inputs import load_inputs
-from detector.calibration.options import CalibrationOptions
+from detector.calibration.options import CalibrationOptions, ScorerChoice
 from detector.calibration.pipeline import CalibrationInputs, calibrate
 from detector.calibration.split import split_images
+from detector.calibration.stages import StageStore
 from detector.classifiers.options import SpecOptions
 from detector.cli.progress import Bars
 from detector.conformal import ConformalCalibration
 from detector.detector import Detection, Detector
 from detector.evaluation.metrics import RealisedRate, auroc, realised_rate
 from detector.images import to_canonical
+from detector.prototypes.options import PrototypeStart, SynthesisOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +58,8 @@ class Scored:
 def main() -> None:
     """Run the benchmark and print its table."""
     arguments = _arguments()
-    options = CalibrationOptions(seed=arguments.seed)
+    options = _options(arguments)
+    run = hashlib.sha256(json.dumps([options.to_json(), arguments.test_fraction]).encode()).hexdigest()[:12]
     with Bars() as bars:
         everything = load_inputs(
             arguments.data / "classifiers/cifar10_resnet20.onnx",
@@ -64,18 +69,16 @@ def main() -> None:
             progress=bars,
         )
         given, held_out = _divide(everything, arguments.test_fraction, arguments.seed)
-        bundle = arguments.work / f"bundle-seed{arguments.seed}"
+        bundle = arguments.work / f"bundle-{run}"
         if not bundle.exists():
             calibrate(given, options, bundle, progress=bars)
         detector = Detector.load(bundle)
         begin = time.perf_counter()
         benign = _score(detector, held_out)
         per_image = (time.perf_counter() - begin) / len(benign.images)
-        attacked = {
-            model.name: _attack(model, everything, detector, benign, arguments=arguments, bars=bars)
-            for model in ATTACKS
-        }
+        attacked = _attack_all(everything, detector, benign, arguments, bars)
     results = {
+        "options": options.to_json(),
         "false_positives": _false_positives(detector, benign),
         "resplits": _resplits(detector, benign),
         "attacks": {name: _attack_row(detector, benign, found) for name, found in attacked.items()},
@@ -83,7 +86,7 @@ def main() -> None:
         "milliseconds_per_image": 1000 * per_image,
     }
     _print(results, detector, benign)
-    (arguments.work / f"detection-seed{arguments.seed}.json").write_text(json.dumps(results, indent=2) + "\n")
+    (arguments.work / f"detection-{run}.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
@@ -93,7 +96,29 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--test-fraction", type=float, default=0.4, help="share of the images that only test")
     parser.add_argument("--attack-images", type=int, default=300, help="correctly classified test images attacked")
     parser.add_argument("--seed", type=int, default=0, help="of the split, the calibration and the attacks")
+    parser.add_argument("--scorer", type=ScorerChoice, choices=list(ScorerChoice), default=ScorerChoice.AUTO)
+    parser.add_argument("--prototypes", type=int, default=2, help="prototypes of each class, and paths to them")
+    parser.add_argument("--prototype-start", type=PrototypeStart, choices=list(PrototypeStart), default="noise")
+    parser.add_argument("--prototype-smoothness", type=float, default=0.0, help="weight of the smoothness penalty")
+    parser.add_argument("--runner-ups", type=int, default=1, help="paths to prototypes of the runner-up class")
+    parser.add_argument("--no-blur", action="store_true", help="leave out the path to the image's own blurred copy")
     return parser.parse_args()
+
+
+def _options(arguments: argparse.Namespace) -> CalibrationOptions:
+    prototypes = SynthesisOptions(
+        per_class=arguments.prototypes,
+        start=PrototypeStart(arguments.prototype_start),
+        smoothness=arguments.prototype_smoothness,
+        seed=arguments.seed,
+    )
+    return CalibrationOptions(
+        scorer=arguments.scorer,
+        prototypes=prototypes,
+        runner_up_prototypes=arguments.runner_ups,
+        blur=not arguments.no_blur,
+        seed=arguments.seed,
+    )
 
 
 def _divide(
@@ -115,29 +140,29 @@ def _score(detector: Detector, held_out: CalibrationInputs) -> Scored:
     return Scored(images, held_out.images.labels, detector.score_canonical(images))
 
 
-def _attack(
-    model: ThreatModel,
-    everything: CalibrationInputs,
-    detector: Detector,
-    benign: Scored,
-    *,
-    arguments: argparse.Namespace,
-    bars: Bars,
-) -> tuple[Detection, int]:
-    """The answers to an attack's successes, and how many images were attacked."""
-    assert everything.gradients is not None
+def _attack_all(
+    everything: CalibrationInputs, detector: Detector, benign: Scored, arguments: argparse.Namespace, bars: Bars
+) -> dict[str, tuple[Detection, int]]:
+    """Per attack: the answers to its successes, and how many images were attacked."""
     right = np.flatnonzero(benign.detection.predicted == benign.labels)[: arguments.attack_images]
-    with bars.stage(f"Attacking test images: {model.name}", len(right)) as advance:
-        moved = attack_successfully(
-            model,
-            everything.loaded.classifier,
-            everything.gradients,
-            benign.images[right],
-            benign.labels[right],
-            seed=arguments.seed + 1,
-            on_progress=advance,
-        )
-    return detector.score_canonical(moved.images), len(right)
+    images, labels = benign.images[right], benign.labels[right]
+    inputs = {"images": everything.images.digest, "split": [arguments.test_fraction, arguments.seed], "n": len(right)}
+    store = StageStore(arguments.work / "attacks", inputs)
+    found = {}
+    for model in ATTACKS:
+
+        def attack(model: ThreatModel = model) -> dict[str, NDArray[Any]]:
+            assert everything.gradients is not None
+            with bars.stage(f"Attacking test images: {model.name}", len(right)) as advance:
+                classifier, gradients, seed = everything.loaded.classifier, everything.gradients, arguments.seed + 1
+                moved = attack_successfully(
+                    model, classifier, gradients, images, labels, seed=seed, on_progress=advance
+                )
+            return {"images": moved.images}
+
+        arrays, _ = store.run(model.name, attack)
+        found[model.name] = (detector.score_canonical(arrays["images"]), len(right))
+    return found
 
 
 def _false_positives(detector: Detector, benign: Scored) -> dict[str, object]:
