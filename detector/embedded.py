@@ -100,6 +100,20 @@ def build_embedded_default(
     return default
 
 
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Torch on one thread, within the block.
+
+    So small a network is faster so, on a busy machine ten times, and its sums don't depend on the number of cores.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _digits() -> tuple[UInt8Array, NDArray[np.int64]]:
     data = load_digits()
     return np.rint(data.images * (255 / _LEVELS)).astype(np.uint8)[..., None], data.target.astype(np.int64)
@@ -121,7 +135,7 @@ def _train(
     pixels: UInt8Array, digits: NDArray[np.int64], seed: int, on_progress: Callable[[int], None] | None
 ) -> nn.Module:
     images, labels = torch.from_numpy(to_canonical(pixels, SPEC.shape)), torch.from_numpy(digits)
-    with torch.random.fork_rng(devices=[]), _one_thread():
+    with torch.random.fork_rng(devices=[]), one_torch_thread():
         torch.manual_seed(seed)
         module = _network()
         adam = torch.optim.AdamW(module.parameters(), weight_decay=_WEIGHT_DECAY)
@@ -138,17 +152,6 @@ def _train(
             if on_progress:
                 on_progress(1)
     return module.eval()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """So small a network is faster so on a busy machine, and its sums don't depend on the number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _network() -> nn.Module:

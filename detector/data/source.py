@@ -84,6 +84,11 @@ class ImageSource(ABC):
         return len(self.names)
 
     @property
+    def refused(self) -> tuple[SkippedImage, ...]:
+        """Images known to be unusable before any is read."""
+        return self._refused
+
+    @property
     def skipped(self) -> tuple[SkippedImage, ...]:
         """What the latest `load` has left out so far, in order."""
         return tuple(self._skipped)
@@ -111,7 +116,7 @@ class ImageSource(ABC):
                 try:
                     pixels, label = read(index)
                 except (IsthmusError, OSError) as error:
-                    self._skip(SkippedImage(self.names[index], _reason(error, self.names[index])))
+                    self._skip(SkippedImage(self.names[index], skip_reason(error, self.names[index])))
                     continue
                 yield LabelledImage(self.names[index], pixels, label)
 
@@ -128,7 +133,8 @@ class ImageSource(ABC):
         _LOGGER.warning("image skipped: %s: %s", image.name, image.reason)
 
 
-def _reason(error: Exception, name: str) -> str:
+def skip_reason(error: IsthmusError | OSError, name: str) -> str:
+    """Why an image is left out, without its name."""
     if isinstance(error, OSError):
         return f"can't be read: {error.strerror or type(error).__name__}"
     return str(error).removeprefix(f"{name}: ")
