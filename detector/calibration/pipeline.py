@@ -198,7 +198,8 @@ class _Calibration:
         if gradients is None:
             self.progress.note("prototypes: no gradients, so real images (class medoids) stand in for synthetic ones")
             rows = self.split.fit
-            made = medoids(self.classifier, self.images[rows], self.predicted[rows], options.per_class)
+            images, predicted = self.images[rows], self.predicted[rows]
+            made = medoids(self.classifier, images, predicted, options.per_class, labels=self.inputs.labels)
         else:
             steps = synthesis_steps(len(self.inputs.labels), options)
             with self.progress.stage("Synthesising prototypes", steps) as advance:

@@ -11,12 +11,21 @@ from detector.paths import Prototypes
 from detector.prototypes.quality import prototype_losses
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Classifier, Float32Array
 
 
-def medoids(classifier: Classifier, images: Float32Array, predicted: NDArray[np.int64], per_class: int) -> Prototypes:
+def medoids(
+    classifier: Classifier,
+    images: Float32Array,
+    predicted: NDArray[np.int64],
+    per_class: int,
+    *,
+    labels: Sequence[str] | None = None,
+) -> Prototypes:
     """Prototypes without gradients: each class's real images that are nearest to the class's mean in logits.
 
     Args:
@@ -24,12 +33,14 @@ def medoids(classifier: Classifier, images: Float32Array, predicted: NDArray[np.
         images: float32 (N, channels, height, width), canonical.
         predicted: int64 (N,), their predicted classes.
         per_class: How many of each class.
+        labels: The classes' names, for errors; None takes the classifier's.
 
     Raises:
         CalibrationError: A class has fewer predicted images than `per_class`.
     """
     logits = classifier.logits(images)
-    chosen = np.stack([_medoid_rows(logits, predicted, c, per_class, name) for c, name in enumerate(classifier.labels)])
+    names = labels or classifier.labels
+    chosen = np.stack([_medoid_rows(logits, predicted, c, per_class, name) for c, name in enumerate(names)])
     return Prototypes(images[chosen], prototype_losses(classifier, images[chosen]))
 
 
