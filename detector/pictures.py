@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_CLASSES = 50
 _BINS = 60
+_SMALL_LOSS = 0.01  # nats; below, the axis is linear
 _COLOURS = {"BENIGN": "#2f7d4f", "SUSPECT": "#c98a12", "ADVERSARIAL": "#b3332e"}
 
 
@@ -42,14 +43,14 @@ class PicturedImage:
 def contact_sheet(prototypes: Prototypes, labels: Sequence[str]) -> bytes:
     """All prototypes, a row per class with its name and losses; the first 50 classes of a long list."""
     shown = min(len(labels), _MOST_CLASSES)
-    figure = Figure(figsize=(1.6 * prototypes.per_class + 1.6, 1.15 * shown + 0.4), layout="constrained")
+    figure = Figure(figsize=(1.15 * prototypes.per_class + 1.4, 1.15 * shown + 0.4), layout="constrained")
     axes = figure.subplots(shown, prototypes.per_class, squeeze=False)
     for row in range(shown):
         for column in range(prototypes.per_class):
             axis = axes[row, column]
             _draw_image(axis, prototypes.images[row, column])
-            axis.set_title(f"loss {prototypes.losses[row, column]:.1g}", fontsize=7, pad=2)
-        axes[row, 0].set_ylabel(labels[row], rotation=0, ha="right", va="center", fontsize=9)
+            axis.set_title(f"loss {abs(prototypes.losses[row, column]):.1g}", fontsize=7, pad=2)
+        axes[row, 0].set_ylabel(labels[row], rotation=0, ha="right", va="center", fontsize=9, parse_math=False)
     return _png(figure)
 
 
@@ -80,14 +81,15 @@ def path_profiles(pictured: Sequence[PicturedImage]) -> bytes:
         detection = one.detection
         _draw_image(row[0], one.image)
         verdict = detection.verdicts[0].value
-        row[0].set_title(
-            f"{one.title}\npredicted {detection.labels[0]}, {verdict}", fontsize=9, color=_COLOURS[verdict]
-        )
+        title = f"{one.title}\npredicted {detection.labels[0]}, {verdict}"
+        row[0].set_title(title, fontsize=9, color=_COLOURS[verdict], parse_math=False)
         row[0].set_xlabel(f"score {detection.scores[0]:.2f}   p-value {detection.p_values[0]:.4f}", fontsize=8)
         plan = detection.profile.plan
         for path, target in enumerate(plan.targets):
             row[1].plot(plan.grid, detection.profile.losses[0, path], marker=".", label=target.name)
             row[2].plot(plan.grid, detection.profile.margins[0, path], marker=".", label=target.name)
+        # Losses near zero matter as much as those of the runner-up's path, which are a thousand times larger.
+        row[1].set_yscale("symlog", linthresh=_SMALL_LOSS)
         row[1].set_ylabel("path loss (nats)", fontsize=8)
         row[2].set_ylabel("margin (logits)", fontsize=8)
         row[2].axhline(0, color="grey", linewidth=0.7)
