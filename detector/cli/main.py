@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
 
 from detector.cli.calibrate import calibrate
+from detector.cli.client import client
+from detector.cli.demo import demo
+from detector.cli.inspect import inspect
+from detector.cli.score import score
+from detector.cli.serve import serve
 from detector.versions import project_version
 
 app = typer.Typer(
@@ -16,7 +22,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Guard a deployed image classifier: its prediction and, beside it, how likely the image is to be adversarial.",
 )
-app.command()(calibrate)
+for _command in (calibrate, inspect, score, serve, client, demo):
+    app.command()(_command)
 
 
 def _version(value: bool) -> None:
@@ -33,6 +40,8 @@ def options(
 ) -> None:
     """Options of the command line itself."""
     del version
+    # The commands report by themselves what the library also logs, such as skipped images.
+    logging.getLogger("isthmus").addHandler(logging.NullHandler())
 
 
 def main() -> None:

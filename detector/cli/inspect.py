@@ -1,0 +1,117 @@
+"""`isthmus inspect`: what a bundle is, and whether it is whole. Never loads torch."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from detector.cli.errors import clear_errors
+from detector.cli.facts import Facts, several
+
+if TYPE_CHECKING:
+    from detector.bundle import Bundle, Manifest
+
+
+def inspect(
+    bundle: Annotated[Path, typer.Argument(help="The bundle folder.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the manifest as it is; its SHA-256 is the bundle's digest.")
+    ] = False,
+) -> None:
+    """Verify a bundle and say what it is: classifier, paths and their cost, and how it was calibrated from what.
+
+    Every file is held against its digest, and the classifier must give the answers stored at calibration. A bundle that
+    fails is refused with the reason.
+
+    Example: isthmus inspect bundle --json | jq .calibration
+    """
+    with clear_errors():
+        from detector.bundle.contents import MANIFEST
+        from detector.detector import Detector
+
+        loaded = Detector.load(bundle).bundle
+        if as_json:
+            sys.stdout.write((bundle / MANIFEST).read_text(encoding="utf-8"))
+        else:
+            _facts(bundle, loaded).print()
+
+
+def _facts(path: Path, bundle: Bundle) -> Facts:
+    facts = Facts()
+    facts.add("bundle", str(path))
+    facts.add("digest", bundle.digest)
+    canaries = len(bundle.parts.canaries.logits)
+    verified = f"{len(bundle.manifest.files)} files intact, {canaries} canaries answered as at calibration"
+    facts.add("verified", verified, "green")
+    _add_classifier(facts, bundle.manifest)
+    _add_detector(facts, bundle)
+    _add_calibration(facts, bundle.manifest)
+    _add_provenance(facts, bundle.manifest.provenance)
+    return facts
+
+
+def _add_classifier(facts: Facts, manifest: Manifest) -> None:
+    spec = manifest.spec
+    facts.add("classes", f"{len(manifest.labels)}: {several(manifest.labels)}")
+    low, high = spec.value_range
+    facts.add(
+        "input",
+        f"{spec.height} x {spec.width} {spec.channel_order.value.upper()}, {spec.layout.value.upper()} "
+        f"{spec.dtype.value}, black {low:g}, white {high:g}",
+    )
+    if spec.mean or spec.std:
+        facts.add("normalised", f"mean {_listed(spec.mean)}, std {_listed(spec.std)}")
+    facts.add("output", manifest.output_kind.value)
+
+
+def _add_detector(facts: Facts, bundle: Bundle) -> None:
+    plan, rates = bundle.manifest.plan, bundle.manifest.rates
+    facts.add("paths", several([target.name for target in plan.targets]))
+    facts.add("alphas", _listed(plan.alphas))
+    facts.add("cost", f"{plan.forwards_per_image} classifier forwards per image")
+    prototypes = bundle.parts.prototypes
+    facts.add("prototypes", f"{prototypes.per_class} of each class, largest loss {prototypes.losses.max():.2g} nats")
+    facts.add("scorer", bundle.manifest.calibration.scorer)
+    facts.add("rates", f"SUSPECT at p <= {rates.suspect:g}, ADVERSARIAL at p <= {rates.adversarial:g}")
+
+
+def _add_calibration(facts: Facts, manifest: Manifest) -> None:
+    calibration = manifest.calibration
+    counts = calibration.images_per_class or (0,)
+    facts.add(
+        "calibration",
+        f"{calibration.images} held-out images; per predicted class at least {min(counts)}, "
+        f"median {statistics.median(counts):g}",
+    )
+    if calibration.accuracy is not None:
+        facts.add("accuracy", f"{calibration.accuracy:.1%}, of the classifier on the images given")
+    for attack, auroc in calibration.detection.items():
+        facts.add("AUROC", f"{auroc:.3f}  {attack}, images the scorer was not fitted on")
+    for warning in calibration.warnings:
+        facts.add("warning", warning, "yellow")
+
+
+def _add_provenance(facts: Facts, provenance: Any) -> None:
+    """Whatever is recorded: a bundle may come from another version, so nothing is taken for granted."""
+    facts.add("provenance", "", "dim")
+    for name, value in provenance.items():
+        if isinstance(value, dict):
+            facts.add(f"  {name}", ", ".join(f"{key} {_brief(inner)}" for key, inner in value.items()), "dim")
+        else:
+            facts.add(f"  {name}", _brief(value), "dim")
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_brief(inner)}" for key, inner in value.items()) + ")"
+    if isinstance(value, list):
+        return "; ".join(map(_brief, value)) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    return ", ".join(f"{number:.3g}" for number in numbers)

@@ -1,0 +1,79 @@
+"""`isthmus serve`: the server, in the foreground."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detector.cli.errors import clear_errors
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """Least level that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+_LIMITS = "Limits"
+_STOPPING = "Stopping"
+_LOG = "Log"
+
+
+def _option(text: str, panel: str | None = None, *names: str, **settings: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **settings)
+
+
+def serve(  # noqa: PLR0917 - a command line is its options
+    bundle: Annotated[Path | None, _option("The bundle folder to serve.")] = None,
+    config: Annotated[Path | None, _option("A TOML file with settings; also ISTHMUS_CONFIG.")] = None,
+    host: Annotated[str | None, _option("Address to answer gRPC on [127.0.0.1]; 0.0.0.0 for all.")] = None,
+    port: Annotated[int | None, _option("Port to answer gRPC on [50051]; 0 takes any free one.")] = None,
+    metrics_enabled: Annotated[
+        bool | None, _option("Whether to serve Prometheus metrics [yes].", None, "--metrics/--no-metrics")
+    ] = None,
+    metrics_host: Annotated[str | None, _option("Address to serve metrics on [127.0.0.1].")] = None,
+    metrics_port: Annotated[int | None, _option("Port to serve metrics on [9090]; 0 takes any free one.")] = None,
+    reflection: Annotated[bool | None, _option("Whether clients may list services and messages [yes].")] = None,
+    threads: Annotated[int | None, _option("Threads of the engine [as many as it finds right].")] = None,
+    max_images: Annotated[int | None, _option("Images one request may hold [256].", _LIMITS)] = None,
+    max_message_bytes: Annotated[int | None, _option("Bytes one request may have [64 MiB].", _LIMITS)] = None,
+    max_batch_images: Annotated[int | None, _option("Images the engine is given at once [64].", _LIMITS)] = None,
+    max_queue_images: Annotated[
+        int | None, _option("Images in the service at once; more are refused as overloaded [1024].", _LIMITS)
+    ] = None,
+    drain_delay: Annotated[
+        float | None, _option("Seconds from NOT_SERVING to refusing requests, for load balancers [5].", _STOPPING)
+    ] = None,
+    grace: Annotated[float | None, _option("Seconds that requests in flight get to finish in [30].", _STOPPING)] = None,
+    log_level: Annotated[LogLevel | None, _option("Least level that is logged [info].", _LOG)] = None,
+    log_format: Annotated[LogFormat | None, _option("json for machines [default], console for people.", _LOG)] = None,
+) -> None:
+    """Serve a bundle over gRPC, with health checks, reflection and Prometheus metrics, until SIGTERM or Ctrl-C.
+
+    A setting is taken from its flag, else from its environment variable (such as ISTHMUS_PORT), else from the settings
+    file, else as shown in brackets. docs/settings.md lists all of them.
+
+    Example: isthmus serve --bundle bundle --host 0.0.0.0
+    """
+    flags = dict(locals())
+    flags.pop("config")
+    with clear_errors():
+        import asyncio
+
+        from service.server import serve as serve_until_stopped
+        from service.settings import load_settings
+
+        asyncio.run(serve_until_stopped(load_settings(config, **flags)))
