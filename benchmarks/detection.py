@@ -23,9 +23,9 @@ import numpy as np
 
 from detector.attacks.threat_models import ThreatModel, cw, fgsm, pgd
 from detector.calibration.attacking import attack_successfully
-from detector.calibration.inputs import load_inputs
+from detector.calibration.inputs import CalibrationInputs, load_inputs
 from detector.calibration.options import CalibrationOptions, ScorerChoice
-from detector.calibration.pipeline import CalibrationInputs, calibrate
+from detector.calibration.pipeline import calibrate
 from detector.calibration.split import split_images
 from detector.calibration.stages import StageStore
 from detector.classifiers.options import SpecOptions

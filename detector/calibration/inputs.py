@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector.calibration.pipeline import CalibrationInputs
 from detector.classifiers.gradients import match_gradients
 from detector.classifiers.loading import load_classifier
 from detector.data.alignment import align_labels
@@ -23,6 +23,23 @@ if TYPE_CHECKING:
 
 _PROBES = 32
 _SKIPPED_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class CalibrationInputs:
+    """What is calibrated.
+
+    Args:
+        loaded: The classifier.
+        gradients: Answers like it and has gradients; None where there are none.
+        images: Held-out images, labels (if any) aligned with the classifier's classes.
+        labels: One name per class.
+    """
+
+    loaded: LoadedClassifier
+    gradients: TorchClassifier | None
+    images: ImageSet
+    labels: tuple[str, ...]
 
 
 def load_inputs(

@@ -7,44 +7,36 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.errors import CalibrationError
-from detector.paths import Prototypes
-from detector.prototypes.quality import prototype_losses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from detector.classifiers.base import Classifier, Float32Array
+    from detector.classifiers.base import Float32Array
 
 
 def medoids(
-    classifier: Classifier,
-    images: Float32Array,
-    predicted: NDArray[np.int64],
-    per_class: int,
-    *,
-    labels: Sequence[str] | None = None,
-) -> Prototypes:
-    """Prototypes without gradients: each class's real images that are nearest to the class's mean in logits.
+    logits: Float32Array, predicted: NDArray[np.int64], per_class: int, labels: Sequence[str]
+) -> NDArray[np.int64]:
+    """The images of each class that are nearest to the class's mean in logits.
 
     Args:
-        classifier: Any.
-        images: float32 (N, channels, height, width), canonical.
+        logits: float32 (N, classes), the classifier's answers to real images.
         predicted: int64 (N,), their predicted classes.
         per_class: How many of each class.
-        labels: The classes' names, for errors; None takes the classifier's.
+        labels: One name per class.
+
+    Returns:
+        int64 (classes, per_class): rows of `logits`, the nearest first.
 
     Raises:
         CalibrationError: A class has fewer predicted images than `per_class`.
     """
-    logits = classifier.logits(images)
-    names = labels or classifier.labels
-    chosen = np.stack([_medoid_rows(logits, predicted, c, per_class, name) for c, name in enumerate(names)])
-    return Prototypes(images[chosen], prototype_losses(classifier, images[chosen]))
+    return np.stack([_of_class(logits, predicted, c, per_class, name) for c, name in enumerate(labels)])
 
 
-def _medoid_rows(
+def _of_class(
     logits: Float32Array, predicted: NDArray[np.int64], label: int, per_class: int, name: str
 ) -> NDArray[np.int64]:
     rows = np.flatnonzero(predicted == label)

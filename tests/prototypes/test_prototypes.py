@@ -9,9 +9,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from detector.embedded import LABELS, SPEC
+from detector.paths import Prototypes
 from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
-from detector.prototypes.quality import roughness
+from detector.prototypes.quality import prototype_losses, roughness
 from detector.prototypes.synthesis import synthesis_steps, synthesise
 from tests.support.bundles import calibration_images, digits_onnx, digits_torch
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
     from detector.classifiers.torch import TorchClassifier
     from detector.embedded import EmbeddedDefault
-    from detector.paths import Prototypes
 
 OPTIONS = SynthesisOptions(per_class=3, target_loss=1e-3, steps=400)
 CLASSES = np.arange(10)
@@ -132,17 +132,21 @@ def test_roughness_is_known_for_known_images() -> None:
     assert roughness(stripes).tolist() == [0.5]
 
 
-def test_medoids_are_the_real_images_nearest_to_their_classs_mean_answer(digits: EmbeddedDefault) -> None:
+def test_medoids_are_the_images_nearest_to_their_classs_mean_answer(digits: EmbeddedDefault) -> None:
     classifier = digits_onnx(digits)
     images, _ = calibration_images(digits)
     logits = classifier.logits(images)
     predicted = logits.argmax(axis=1)
-    found = medoids(classifier, images, predicted, 2)
-    assert found.images.shape == (10, 2, *SPEC.shape)
-    real = {image.tobytes(): row for row, image in enumerate(images)}
+    found = medoids(logits, predicted, 2, LABELS)
+    assert found.shape == (10, 2)
     for label in range(len(LABELS)):
         members = np.flatnonzero(predicted == label)
         distances = np.linalg.norm(logits[members] - logits[members].mean(0), axis=1)
-        rows = [real[image.tobytes()] for image in found.images[label]]
-        assert set(rows) == set(members[np.argsort(distances)[:2]])
-    np.testing.assert_allclose(found.losses, _losses(digits_torch(digits), found), atol=1e-4)
+        assert found[label].tolist() == members[np.argsort(distances)[:2]].tolist()
+
+
+def test_losses_are_those_of_the_classifier_asked(digits: EmbeddedDefault) -> None:
+    images, _ = calibration_images(digits)
+    found = Prototypes(images[:20].reshape(10, 2, *SPEC.shape), np.zeros((10, 2), np.float32))
+    given = prototype_losses(digits_onnx(digits), found.images)
+    np.testing.assert_allclose(given, _losses(digits_torch(digits), found), atol=1e-3, rtol=1e-4)

@@ -10,7 +10,6 @@ from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
 from detector.prototypes.synthesis import synthesise
 from tests.support.bundles import digits_torch
-from tests.support.formulas import one_pixel, two_classes
 
 if TYPE_CHECKING:
     from detector.embedded import EmbeddedDefault
@@ -39,11 +38,10 @@ def test_a_class_mean_start_needs_class_means(digits: EmbeddedDefault) -> None:
 
 
 def test_medoids_need_images_of_every_class() -> None:
-    classifier = two_classes(lambda pixel: 10 * pixel - 5)
-    images = one_pixel(0.1, 0.2, 0.9)
-    predicted = classifier.logits(images).argmax(axis=1)
-    with pytest.raises(CalibrationError, match=r"class 'class_1': only 1 images.* 2 are needed.* --gradients"):
-        medoids(classifier, images, predicted, 2)
-    assert medoids(classifier, images, predicted, 1).images.shape == (2, 1, 1, 1, 1)
-    with pytest.raises(CalibrationError, match="class 'class_1': only 0 images"):
-        medoids(classifier, images, np.zeros(3, np.int64), 1)
+    logits = np.array([[2, -2], [1, -1], [-3, 3]], np.float32)
+    predicted = logits.argmax(axis=1)
+    with pytest.raises(CalibrationError, match=r"class 'dog': only 1 images.* 2 are needed.* --gradients"):
+        medoids(logits, predicted, 2, ("cat", "dog"))
+    assert medoids(logits, predicted, 1, ("cat", "dog")).shape == (2, 1)
+    with pytest.raises(CalibrationError, match="class 'dog': only 0 images"):
+        medoids(logits, np.zeros(3, np.int64), 1, ("cat", "dog"))

@@ -1,0 +1,239 @@
+"""What a calibration measures: predictions, prototypes, path profiles of benign and of attacked images.
+
+Each measurement that takes long is a stage of the store, found again after an interruption.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from detector.attacks.library import library_available
+from detector.attacks.threat_models import CALIBRATION_ATTACKS
+from detector.calibration.attacking import AttackedImages, attack_successfully, strong_enough
+from detector.calibration.options import ScorerChoice
+from detector.calibration.split import Split, split_images
+from detector.calibration.stages import StageStore
+from detector.engine import ReferenceEngine
+from detector.errors import CalibrationError
+from detector.images import to_canonical
+from detector.paths import Prototypes
+from detector.prototypes.medoids import medoids
+from detector.prototypes.options import PrototypeStart
+from detector.prototypes.quality import prototype_losses
+from detector.prototypes.synthesis import synthesis_steps, synthesise
+from detector.scoring.features import profile_features
+from detector.versions import tool_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from detector.attacks.threat_models import ThreatModel
+    from detector.calibration.inputs import CalibrationInputs
+    from detector.calibration.options import CalibrationOptions
+    from detector.calibration.stages import Arrays
+    from detector.classifiers.base import Float32Array
+    from detector.classifiers.torch import TorchClassifier
+    from detector.progress import Progress
+
+_CHUNK = 256
+_IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """Images after the walk.
+
+    Args:
+        features: float32 (N, features).
+        predicted: int64 (N,), predicted classes.
+    """
+
+    features: Float32Array
+    predicted: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> Profiled:
+        """Some of the images."""
+        return Profiled(self.features[rows], self.predicted[rows])
+
+
+class Measurements:
+    """All that is measured, each when it is first asked for.
+
+    Args:
+        inputs: What is calibrated.
+        options: How.
+        folder: Where finished stages are kept.
+        progress: Watches.
+    """
+
+    def __init__(
+        self, inputs: CalibrationInputs, options: CalibrationOptions, folder: Path, progress: Progress
+    ) -> None:
+        self._inputs, self._options, self._progress = inputs, options, progress
+        self._classifier = inputs.loaded.classifier
+        self.plan = options.plan(self._classifier.spec)
+        self.store = StageStore(folder, self._identity())
+
+    def images_at(self, rows: NDArray[np.int64] | slice) -> Float32Array:
+        """Canonical images, made when they are needed: a float32 copy of all of them may not fit in memory."""
+        return to_canonical(self._inputs.images.pixels[rows], self._classifier.spec.shape)
+
+    @cached_property
+    def logits(self) -> Float32Array:
+        """float32 (N, classes): the classifier's answers to all images."""
+        return self._in_chunks("Classifying images", len(self._inputs.images.pixels), self._classify)[0]
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """int64 (N,): the predicted class of every image."""
+        return np.argmax(self.logits, axis=1)
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """int64 (N,): labels where there are any, else what the classifier says."""
+        return self.predicted if self._inputs.images.labels is None else self._inputs.images.labels
+
+    @cached_property
+    def split(self) -> Split:
+        """Which images fit the scorer and which calibrate."""
+        return split_images(self.truth, self._options.fit_fraction, self._options.seed)
+
+    @cached_property
+    def supervised(self) -> bool:
+        """Whether there are attacks to learn from, and they are wanted.
+
+        Raises:
+            CalibrationError: They are wanted, and there are no gradients to attack with.
+        """
+        choice, gradients = self._options.scorer, self._inputs.gradients
+        if choice is ScorerChoice.SUPERVISED and gradients is None:
+            raise CalibrationError("--scorer supervised needs gradients to attack with: pass --gradients")
+        usable = gradients is not None and (choice is ScorerChoice.SUPERVISED or library_available())
+        if choice is ScorerChoice.AUTO and not usable:
+            reason = "no gradients" if gradients is None else "isthmus[attacks] is not installed"
+            self._progress.note(f"fitting the one-class scorer: {reason}, so there is nothing to learn attacks from")
+        return choice is not ScorerChoice.ONE_CLASS and usable
+
+    @cached_property
+    def prototypes(self) -> Prototypes:
+        """Where the prototype paths lead."""
+        arrays, found = self.store.run("prototypes", self._make_prototypes)
+        if found:
+            self._progress.note("prototypes: found, from an earlier run")
+        return Prototypes(arrays["images"], arrays["losses"])
+
+    @cached_property
+    def benign(self) -> Profiled:
+        """The profiles of all images."""
+        return self._profiled("benign images", len(self._inputs.images.pixels), self.images_at, {})
+
+    @cached_property
+    def attacked(self) -> dict[str, tuple[Profiled, NDArray[np.int64]]]:
+        """Per attack: the profiles of its successes, and which attacked image each came from."""
+        gradients = self._inputs.gradients
+        if not self.supervised or gradients is None:
+            return {}
+        right = self.split.fit[self.predicted[self.split.fit] == self.truth[self.split.fit]]
+        sources = right[: self._options.attack_images]
+        images, labels = self.images_at(sources), self.truth[sources]
+        done = {}
+        for given in CALIBRATION_ATTACKS:
+            model = strong_enough(given, self._classifier, gradients, images, labels, seed=self._options.seed)
+            if model != given:
+                self._progress.note(f"{given.name} moves too few images; using {model.name}")
+            moved = self._attack(model, gradients, images, labels)
+            if len(moved.rows):
+                profiled = self._profiled(model.name, len(moved.rows), moved.images.__getitem__, {"attack": model.name})
+                done[model.name] = (profiled, moved.rows)
+            self._progress.note(f"{model.name}: {len(moved.rows)} of {len(images)} images moved")
+        return done
+
+    def _identity(self) -> dict[str, Any]:
+        """All that decides every stage."""
+        gradients = self._inputs.gradients
+        answers = gradients.logits(self.images_at(slice(_IDENTIFYING))).tobytes() if gradients else b""
+        return {
+            "classifier": hashlib.sha256(self._inputs.loaded.model).hexdigest(),
+            "gradients": hashlib.sha256(answers).hexdigest() if gradients else None,
+            "images": self._inputs.images.digest,
+            "image_spec": self._classifier.spec.to_json(),
+            "options": self._options.to_json(),
+            "tools": tool_versions(),
+        }
+
+    def _make_prototypes(self) -> Arrays:
+        options, gradients = self._options.prototypes, self._inputs.gradients
+        if gradients is None:
+            self._progress.note("prototypes: no gradients, so real images (class medoids) stand in for synthetic ones")
+            rows = self.split.fit
+            chosen = medoids(self.logits[rows], self.predicted[rows], options.per_class, self._inputs.labels)
+            images = np.stack([self.images_at(rows[of_class]) for of_class in chosen])
+        else:
+            steps = synthesis_steps(len(self._inputs.labels), options)
+            with self._progress.stage("Synthesising prototypes", steps) as advance:
+                made = synthesise(gradients, options, class_means=self._class_means(), on_progress=advance)
+            images = made.images
+        return {"images": images, "losses": prototype_losses(self._classifier, images)}
+
+    def _class_means(self) -> Float32Array | None:
+        if self._options.prototypes.start is not PrototypeStart.CLASS_MEAN:
+            return None
+        groups = [self.split.fit[self.truth[self.split.fit] == c] for c in range(len(self._inputs.labels))]
+        # A class without images starts from the mean of all.
+        return np.stack([self._mean(rows if len(rows) else self.split.fit) for rows in groups])
+
+    def _mean(self, rows: NDArray[np.int64]) -> Float32Array:
+        mean = self._inputs.images.pixels[rows].mean(axis=0, dtype=np.float64) / 255
+        return mean.transpose(2, 0, 1).astype(np.float32)
+
+    def _classify(self, rows: slice) -> tuple[NDArray[Any], ...]:
+        return (self._classifier.logits(self.images_at(rows)),)
+
+    def _profiled(
+        self, title: str, count: int, images: Callable[[slice], Float32Array], depends: dict[str, Any]
+    ) -> Profiled:
+        def walk() -> Arrays:
+            engine = ReferenceEngine(self._classifier, self.prototypes, self.plan)
+
+            def chunk(rows: slice) -> tuple[NDArray[Any], ...]:
+                profile = engine.profile(images(rows))
+                return profile_features(profile), profile.predicted
+
+            features, predicted = self._in_chunks(f"Walking paths of {title}", count, chunk)
+            return {"features": features, "predicted": predicted}
+
+        arrays, _ = self.store.run(f"profiles of {title}", walk, **depends)
+        return Profiled(arrays["features"], arrays["predicted"])
+
+    def _attack(
+        self, model: ThreatModel, gradients: TorchClassifier, images: Float32Array, labels: NDArray[np.int64]
+    ) -> AttackedImages:
+        def attack() -> Arrays:
+            seed = self._options.seed
+            with self._progress.stage(f"Attacking: {model.name}", len(images)) as advance:
+                moved = attack_successfully(
+                    model, self._classifier, gradients, images, labels, seed=seed, on_progress=advance
+                )
+            return {"images": moved.images, "rows": moved.rows}
+
+        arrays, _ = self.store.run(f"attack {model.name}", attack, attack=model.name)
+        return AttackedImages(arrays["images"], arrays["rows"])
+
+    def _in_chunks(
+        self, title: str, count: int, compute: Callable[[slice], tuple[NDArray[Any], ...]]
+    ) -> tuple[NDArray[Any], ...]:
+        """Arrays computed for a few images at a time, joined."""
+        parts = []
+        with self._progress.stage(title, count) as advance:
+            for begin in range(0, count, _CHUNK):
+                parts.append(compute(slice(begin, begin + _CHUNK)))
+                advance(len(parts[-1][0]))
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
