@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from detector.paths import Prototypes
 
 _MOST_CLASSES = 50
+_CLASSES_ABREAST = 10
 _BINS = 60
 _SMALL_LOSS = 0.01  # nats; below, the axis is linear
 _COLOURS = {"BENIGN": "#2f7d4f", "SUSPECT": "#c98a12", "ADVERSARIAL": "#b3332e"}
@@ -41,16 +42,22 @@ class PicturedImage:
 
 
 def contact_sheet(prototypes: Prototypes, labels: Sequence[str]) -> bytes:
-    """All prototypes, a row per class with its name and losses; the first 50 classes of a long list."""
-    shown = min(len(labels), _MOST_CLASSES)
-    figure = Figure(figsize=(1.15 * prototypes.per_class + 1.4, 1.15 * shown + 0.4), layout="constrained")
-    axes = figure.subplots(shown, prototypes.per_class, squeeze=False)
-    for row in range(shown):
-        for column in range(prototypes.per_class):
-            axis = axes[row, column]
-            _draw_image(axis, prototypes.images[row, column])
-            axis.set_title(f"loss {abs(prototypes.losses[row, column]):.1g}", fontsize=7, pad=2)
-        axes[row, 0].set_ylabel(labels[row], rotation=0, ha="right", va="center", fontsize=9, parse_math=False)
+    """All prototypes with their losses: a column per class, ten classes side by side, the first 50 of a long list."""
+    shown, per_class = min(len(labels), _MOST_CLASSES), prototypes.per_class
+    columns = min(shown, _CLASSES_ABREAST)
+    rows = -(-shown // columns) * per_class
+    figure = Figure(figsize=(1.15 * columns + 0.2, 1.3 * rows + 0.3), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for label in range(shown):
+        block, column = divmod(label, columns)
+        for number in range(per_class):
+            axis = axes[block * per_class + number, column]
+            axis.set_axis_on()
+            _draw_image(axis, prototypes.images[label, number])
+            axis.set_xlabel(f"loss {abs(prototypes.losses[label, number]):.1g}", fontsize=7, labelpad=2)
+        axes[block * per_class, column].set_title(labels[label], fontsize=9, pad=3, parse_math=False)
     return _png(figure)
 
 

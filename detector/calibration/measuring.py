@@ -144,9 +144,11 @@ class Measurements:
         right = self.split.fit[self.predicted[self.split.fit] == self.truth[self.split.fit]]
         sources = right[: self._options.attack_images]
         images, labels = self.images_at(sources), self.truth[sources]
-        done = {}
+        done: dict[str, tuple[Profiled, NDArray[np.int64]]] = {}
         for given in CALIBRATION_ATTACKS:
             model = strong_enough(given, self._classifier, gradients, images, labels, seed=self._options.seed)
+            if model.name in done:
+                continue
             if model != given:
                 self._progress.note(f"{given.name} moves too few images; using {model.name}")
             moved = self._attack(model, gradients, images, labels)
