@@ -30,7 +30,7 @@ def client(  # noqa: PLR0917 - a command line is its options
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Image files and folders, sent as they are; zips and .npz, read here and sent as pixels.",
         ),
     ] = None,

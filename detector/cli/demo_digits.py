@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detector.calibration.pipeline import CalibrationInputs
+    from detector.calibration.inputs import CalibrationInputs
     from detector.classifiers.base import Float32Array, UInt8Array
     from detector.data.source import ImageSet
     from detector.progress import Progress

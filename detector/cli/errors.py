@@ -29,6 +29,7 @@ def clear_errors(*, on_interrupt: str = "interrupted") -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()
     except IsthmusError as error:
         sys.stderr.write(f"isthmus: {error}\n")
         sys.exit(FAILURE)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def score(  # noqa: PLR0917 - a command line is its options
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="Image files, folders, zips of folders, or .npz files with `images`."),
+        typer.Argument(metavar="INPUT", help="Image files, folders, zips of folders, or .npz files with `images`."),
     ],
     bundle: BundleOption,
     style: FormatOption = OutputFormat.TABLE,

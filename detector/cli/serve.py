@@ -39,32 +39,34 @@ def _option(text: str, panel: str | None = None, *names: str, **settings: Any) -
 def serve(  # noqa: PLR0917 - a command line is its options
     bundle: Annotated[Path | None, _option("The bundle folder to serve.")] = None,
     config: Annotated[Path | None, _option("A TOML file with settings; also ISTHMUS_CONFIG.")] = None,
-    host: Annotated[str | None, _option("Address to answer gRPC on [127.0.0.1]; 0.0.0.0 for all.")] = None,
-    port: Annotated[int | None, _option("Port to answer gRPC on [50051]; 0 takes any free one.")] = None,
+    host: Annotated[str | None, _option("Address to answer gRPC on (127.0.0.1); 0.0.0.0 for all.")] = None,
+    port: Annotated[int | None, _option("Port to answer gRPC on (50051); 0 takes any free one.")] = None,
     metrics_enabled: Annotated[
-        bool | None, _option("Whether to serve Prometheus metrics [yes].", None, "--metrics/--no-metrics")
+        bool | None, _option("Whether to serve Prometheus metrics (yes).", None, "--metrics/--no-metrics")
     ] = None,
-    metrics_host: Annotated[str | None, _option("Address to serve metrics on [127.0.0.1].")] = None,
-    metrics_port: Annotated[int | None, _option("Port to serve metrics on [9090]; 0 takes any free one.")] = None,
-    reflection: Annotated[bool | None, _option("Whether clients may list services and messages [yes].")] = None,
-    threads: Annotated[int | None, _option("Threads of the engine [as many as it finds right].")] = None,
-    max_images: Annotated[int | None, _option("Images one request may hold [256].", _LIMITS)] = None,
-    max_message_bytes: Annotated[int | None, _option("Bytes one request may have [64 MiB].", _LIMITS)] = None,
-    max_batch_images: Annotated[int | None, _option("Images the engine is given at once [64].", _LIMITS)] = None,
+    metrics_host: Annotated[str | None, _option("Address to serve metrics on (127.0.0.1).")] = None,
+    metrics_port: Annotated[int | None, _option("Port to serve metrics on (9090); 0 takes any free one.")] = None,
+    reflection: Annotated[bool | None, _option("Whether clients may list services and messages (yes).")] = None,
+    threads: Annotated[int | None, _option("Threads of the engine (as many as it finds right).")] = None,
+    max_images: Annotated[int | None, _option("Images one request may hold (256).", _LIMITS)] = None,
+    max_message_bytes: Annotated[int | None, _option("Bytes one request may have (67108864).", _LIMITS)] = None,
+    max_batch_images: Annotated[int | None, _option("Images the engine is given at once (64).", _LIMITS)] = None,
     max_queue_images: Annotated[
-        int | None, _option("Images in the service at once; more are refused as overloaded [1024].", _LIMITS)
+        int | None, _option("Images in the service at once; more are refused as overloaded (1024).", _LIMITS)
     ] = None,
     drain_delay: Annotated[
-        float | None, _option("Seconds from NOT_SERVING to refusing requests, for load balancers [5].", _STOPPING)
+        float | None, _option("Seconds from NOT_SERVING to refusing requests, for load balancers (5.0).", _STOPPING)
     ] = None,
-    grace: Annotated[float | None, _option("Seconds that requests in flight get to finish in [30].", _STOPPING)] = None,
-    log_level: Annotated[LogLevel | None, _option("Least level that is logged [info].", _LOG)] = None,
-    log_format: Annotated[LogFormat | None, _option("json for machines [default], console for people.", _LOG)] = None,
+    grace: Annotated[
+        float | None, _option("Seconds that requests in flight get to finish in (30.0).", _STOPPING)
+    ] = None,
+    log_level: Annotated[LogLevel | None, _option("Least level that is logged (info).", _LOG)] = None,
+    log_format: Annotated[LogFormat | None, _option("json for machines, console for people (json).", _LOG)] = None,
 ) -> None:
     """Serve a bundle over gRPC, with health checks, reflection and Prometheus metrics, until SIGTERM or Ctrl-C.
 
     A setting is taken from its flag, else from its environment variable (such as ISTHMUS_PORT), else from the settings
-    file, else as shown in brackets. docs/settings.md lists all of them.
+    file, else as shown in parentheses. docs/settings.md lists all of them.
 
     Example: isthmus serve --bundle bundle --host 0.0.0.0
     """
