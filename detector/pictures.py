@@ -102,7 +102,8 @@ def path_profiles(pictured: Sequence[PicturedImage]) -> bytes:
         row[2].axhline(0, color="grey", linewidth=0.7)
     for axis in axes[-1, 1:]:
         axis.set_xlabel("alpha: 0 is the image, 1 the path's end", fontsize=8)
-    axes[0, 1].legend(fontsize=7)
+    lines, names = axes[0, 1].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside upper center", ncols=len(names), fontsize=8)  # over no curve
     _share_scale(axes[:, 1])
     _share_scale(axes[:, 2])
     return _png(figure)
