@@ -72,7 +72,7 @@ def _open(name: str) -> ImageSource | SkippedImage:
 
 
 def _is_file_itself(name: str, source: ImageSource) -> bool:
-    return list(source.names[:1]) == [str(Path(name))]
+    return Path(name).is_file() and list(source.names[:1]) == [str(Path(name))]
 
 
 def _full_name(name: str, source: ImageSource, inner: str) -> str:
