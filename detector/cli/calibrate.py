@@ -18,7 +18,8 @@ from detector.prototypes.options import PrototypeStart, SynthesisOptions
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
-    from detector.calibration.pipeline import CalibrationInputs, CalibrationResult
+    from detector.calibration.inputs import CalibrationInputs
+    from detector.calibration.pipeline import CalibrationResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     prototype_jitter: Annotated[int, _option("Largest shift at each step, pixels.", _PROTOTYPES)] = 0,
     prototype_steps: Annotated[int, _option("Most Adam steps.", _PROTOTYPES)] = 250,
     seed: Annotated[int, typer.Option(help="Of all that is drawn: the same seed gives the same bundle.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of the classifier.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads, of the classifier and of torch.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
 ) -> None:
     """Calibrate a detector for a classifier, and write it as a bundle.
@@ -171,10 +172,14 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
 def _run(
     sources: _Sources, options: CalibrationOptions, out: Path, bars: Bars, *, overwrite: bool
 ) -> CalibrationResult:
+    import torch
+
     from detector.bundle.writing import check_free
     from detector.calibration.pipeline import calibrate as run_calibration
 
     check_free(out, overwrite=overwrite)
+    if sources.threads is not None:
+        torch.set_num_threads(sources.threads)
     return run_calibration(_inputs(sources, bars), options, out, progress=bars, overwrite=overwrite)
 
 
