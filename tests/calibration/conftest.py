@@ -9,7 +9,7 @@ import pytest
 from tests.support.calibrating import digits_inputs
 
 if TYPE_CHECKING:
-    from detector.calibration.pipeline import CalibrationInputs
+    from detector.calibration.inputs import CalibrationInputs
     from detector.embedded import EmbeddedDefault
 
 

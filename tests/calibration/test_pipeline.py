@@ -23,7 +23,8 @@ from tests.support.calibrating import Recorder, quick_options, unlabelled
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.calibration.pipeline import CalibrationInputs, CalibrationResult
+    from detector.calibration.inputs import CalibrationInputs
+    from detector.calibration.pipeline import CalibrationResult
     from detector.embedded import EmbeddedDefault
 
 SUPERVISED = quick_options(ScorerChoice.SUPERVISED)

@@ -18,7 +18,7 @@ from tests.support.calibrating import Recorder, quick_options
 
 if TYPE_CHECKING:
     from detector.bundle.manifest import Manifest
-    from detector.calibration.pipeline import CalibrationInputs
+    from detector.calibration.inputs import CalibrationInputs
 
 VOID = {"meta", "img"}
 

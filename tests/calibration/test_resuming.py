@@ -14,7 +14,7 @@ from tests.support.calibrating import Recorder, quick_options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.calibration.pipeline import CalibrationInputs
+    from detector.calibration.inputs import CalibrationInputs
 
 OPTIONS = quick_options(ScorerChoice.SUPERVISED)
 

@@ -14,7 +14,7 @@ from detector.prototypes.options import SynthesisOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from detector.calibration.pipeline import CalibrationInputs
+    from detector.calibration.inputs import CalibrationInputs
     from detector.embedded import EmbeddedDefault
     from detector.progress import Advance
 
