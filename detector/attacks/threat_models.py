@@ -69,7 +69,7 @@ def pgd_l2(budget: float, *, steps: int = 20) -> ThreatModel:
     return ThreatModel(family=Family.PGD, norm=Norm.L2, budget=budget, steps=steps)
 
 
-def cw(confidence: float, *, steps: int = 30) -> ThreatModel:
+def cw(confidence: float, *, steps: int = 40) -> ThreatModel:
     """Carlini and Wagner's smallest L2 perturbation with a wanted logit margin (arXiv 1608.04644)."""
     return ThreatModel(family=Family.CW, norm=Norm.L2, budget=confidence, steps=steps)
 
