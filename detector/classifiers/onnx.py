@@ -68,34 +68,19 @@ class OnnxClassifier:
             spec = infer_spec(graph_input.shape, dtype)
         else:
             check_spec(spec, graph_input.shape, dtype)
-        self._spec = spec
+        self.spec = spec
         self.input_name: str = graph_input.name
         self.output_name: str = _class_output(self._session.get_outputs(), output_name)
         batch = graph_input.shape[0]
         self.fixed_batch: int | None = batch if isinstance(batch, int) and batch > 0 else None
         self._chunk = self.fixed_batch or max_batch
         answers = self._outputs(probe_images(spec))
-        self._labels = class_names(labels, answers.shape[1])
-        self._output_kind = output_kind or detect_output_kind(answers)
-        self.description = f"{self._name} on {session.device} (ONNX Runtime), {len(self._labels)} classes"
+        self.labels = class_names(labels, answers.shape[1])
+        self.output_kind = output_kind or detect_output_kind(answers)
+        self.description = f"{self._name} on {session.device} (ONNX Runtime), {len(self.labels)} classes"
         _LOG.info("classifier: %s", self.description)
-        if output_kind is None and self._output_kind is OutputKind.PROBABILITIES:
+        if output_kind is None and self.output_kind is OutputKind.PROBABILITIES:
             _LOG.info("classifier: %s puts out probabilities; their logarithms are used as logits", self._name)
-
-    @property
-    def spec(self) -> ImageSpec:
-        """How the graph wants its images."""
-        return self._spec
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """One name per class, in output order."""
-        return self._labels
-
-    @property
-    def output_kind(self) -> OutputKind:
-        """What the graph puts out."""
-        return self._output_kind
 
     def logits(self, images: Float32Array) -> Float32Array:
         """Classify canonical images.
@@ -109,17 +94,17 @@ class OnnxClassifier:
         Raises:
             ClassifierError: The graph failed, or put out something that is not (N, classes) finite numbers.
         """
-        rows = self._outputs(as_spec_images(images, self._spec))
-        if rows.shape[1] != len(self._labels):
-            raise ClassifierError(f"{self._name}: put out {rows.shape[1]} classes instead of {len(self._labels)}")
-        return to_logits(rows, self._output_kind)
+        rows = self._outputs(as_spec_images(images, self.spec))
+        if rows.shape[1] != len(self.labels):
+            raise ClassifierError(f"{self._name}: put out {rows.shape[1]} classes instead of {len(self.labels)}")
+        return to_logits(rows, self.output_kind)
 
     def _outputs(self, images: Float32Array) -> Float32Array:
         chunks = [self._run(images[start : start + self._chunk]) for start in range(0, len(images), self._chunk)]
         return np.concatenate(chunks)
 
     def _run(self, images: Float32Array) -> Float32Array:
-        batch = self._spec.encode(filled(images, self.fixed_batch or 1))
+        batch = self.spec.encode(filled(images, self.fixed_batch or 1))
         try:
             (output,) = self._session.run([self.output_name], {self.input_name: batch})
         # ONNX Runtime's exceptions share no base class below Exception.

@@ -62,27 +62,12 @@ class TorchClassifier:
         self.module = _frozen(module, spec)
         self.device = _device(module)
         self.fixed_batch = fixed_batch
-        self._spec = spec
+        self.spec = spec
         self._name = name
         answers = self._rows(probe_images(spec))
-        self._labels = class_names(labels, answers.shape[1])
-        self._output_kind = output_kind or detect_output_kind(answers)
-        self.description = f"{name} on {self.device} (torch), {len(self._labels)} classes"
-
-    @property
-    def spec(self) -> ImageSpec:
-        """How the module wants its images."""
-        return self._spec
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """One name per class, in output order."""
-        return self._labels
-
-    @property
-    def output_kind(self) -> OutputKind:
-        """What the module puts out."""
-        return self._output_kind
+        self.labels = class_names(labels, answers.shape[1])
+        self.output_kind = output_kind or detect_output_kind(answers)
+        self.description = f"{name} on {self.device} (torch), {len(self.labels)} classes"
 
     def logits(self, images: Float32Array) -> Float32Array:
         """Classify canonical images.
@@ -96,7 +81,7 @@ class TorchClassifier:
         Raises:
             ClassifierError: The module failed, or put out something that is not (N, classes) finite numbers.
         """
-        return to_logits(self._rows(as_spec_images(images, self._spec)), self._output_kind)
+        return to_logits(self._rows(as_spec_images(images, self.spec)), self.output_kind)
 
     def differentiable_logits(self, images: Tensor) -> Tensor:
         """Classify canonical images with gradients to the pixels.
@@ -111,17 +96,17 @@ class TorchClassifier:
             GradientsUnavailableError: The module takes whole uint8 levels.
             ClassifierError: The module failed.
         """
-        if self._spec.dtype is PixelType.UINT8:
+        if self.spec.dtype is PixelType.UINT8:
             raise GradientsUnavailableError(
                 f"{self._name} takes uint8 pixels, which have no gradient: pass a gradient source that takes floats"
             )
-        encoded = encode_tensor(self._spec, images.to(self.device))
+        encoded = encode_tensor(self.spec, images.to(self.device))
         rows = (
             torch.cat([self._forward(group).flatten(1) for group in _groups(encoded, self.fixed_batch)])
             .float()
             .to(images.device)
         )
-        if self._output_kind is OutputKind.LOGITS:
+        if self.output_kind is OutputKind.LOGITS:
             return rows
         return torch.log(rows.clamp_min(torch.finfo(torch.float32).tiny))
 
@@ -131,8 +116,8 @@ class TorchClassifier:
             return np.concatenate([self._chunk(images[i : i + size]) for i in range(0, len(images), size)])
 
     def _chunk(self, images: Float32Array) -> Float32Array:
-        encoded = torch.from_numpy(self._spec.encode(images)).to(self.device)
-        if self._spec.dtype is PixelType.FLOAT16:
+        encoded = torch.from_numpy(self.spec.encode(images)).to(self.device)
+        if self.spec.dtype is PixelType.FLOAT16:
             encoded = encoded.float()
         return as_rows(self._forward(encoded).cpu().numpy(), len(images), self._name)
 
