@@ -73,25 +73,16 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     limit: Annotated[int, _option("Most images used: a class-balanced, seeded choice.", _FROM, min=1)] = 5000,
     layout: Annotated[Layout | None, _option("Order of the axes.", _INPUT)] = None,
     channel_order: Annotated[ChannelOrder | None, _option("Order of the channels; RGB if not given.", _INPUT)] = None,
-    size: Annotated[
-        tuple[int, int] | None, _option("Height and width, as in 224x224.", _INPUT, parser=sides, metavar="HxW")
-    ] = None,
+    size: Annotated[str | None, _option("Height and width, as in 224x224.", _INPUT, metavar="HxW")] = None,
     value_range: Annotated[
-        tuple[float, float] | None,
-        _option(
-            "What black and white are before mean and std: 0,1 (default) or 0,255.",
-            _INPUT,
-            parser=pair,
-            metavar="LO,HI",
-        ),
+        str | None,
+        _option("What black and white are before mean and std: 0,1 (default) or 0,255.", _INPUT, metavar="LO,HI"),
     ] = None,
     mean: Annotated[
-        tuple[float, ...] | None,
-        _option("Subtracted per channel, such as 0.485,0.456,0.406.", _INPUT, parser=numbers, metavar="M,M,M"),
+        str | None, _option("Subtracted per channel, such as 0.485,0.456,0.406.", _INPUT, metavar="M,M,M")
     ] = None,
     std: Annotated[
-        tuple[float, ...] | None,
-        _option("Divided by per channel, such as 0.229,0.224,0.225.", _INPUT, parser=numbers, metavar="S,S,S"),
+        str | None, _option("Divided by per channel, such as 0.229,0.224,0.225.", _INPUT, metavar="S,S,S")
     ] = None,
     scorer: Annotated[
         ScorerChoice,
@@ -125,13 +116,13 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     Example: isthmus calibrate --classifier model.onnx --images held-out.zip --out bundle
     """
     with clear_errors(on_interrupt="interrupted; run the same command again to go on"):
-        height, width = size or (None, None)
+        height, width = sides("--size", size)
         spec = SpecOptions(
             layout=layout,
             channel_order=channel_order,
-            value_range=value_range,
-            mean=mean or (),
-            std=std or (),
+            value_range=pair("--value-range", value_range),
+            mean=numbers("--mean", mean),
+            std=numbers("--std", std),
             height=height,
             width=width,
         )
