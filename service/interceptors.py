@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
 
 REQUEST_ID_KEY: Final = "x-request-id"
+# A deadline runs out later here than at the caller, by the time the call was under way: a call cancelled so close to its
+# deadline is one whose caller ran out of time.
+_UNDER_WAY_SECONDS: Final = 0.1
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 # Request ids are this and a count: as unique as a random number per call, at a fraction of its cost.
 _PROCESS_ID: Final = uuid.uuid4().hex[:16]
@@ -176,7 +179,8 @@ async def _abort(context: Context, error: IsthmusError) -> None:
 
 def _why_cancelled(context: Context) -> grpc.StatusCode:
     left = context.time_remaining()  # None without a deadline, whatever grpc's types say
-    return grpc.StatusCode.DEADLINE_EXCEEDED if left is not None and left <= 0 else grpc.StatusCode.CANCELLED
+    late = left is not None and left <= _UNDER_WAY_SECONDS
+    return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
 
 
 def _request_id(context: Context) -> str:

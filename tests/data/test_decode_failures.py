@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
-import time
 import tracemalloc
 
 import pytest
@@ -31,14 +30,11 @@ def test_a_bomb_is_refused_by_its_header(width: int, height: int) -> None:
     data = bomb(width, height)
     assert len(data) < 8_192
     tracemalloc.start()
-    start = time.perf_counter()
     with pytest.raises(LimitExceededError, match=rf"^images\[3\]: {width} x {height} pixels"):
         decode_image(data, SHAPE, field="images[3]")
-    seconds = time.perf_counter() - start
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 20
-    assert seconds < 1
 
 
 @pytest.mark.parametrize(

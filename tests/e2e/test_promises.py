@@ -18,7 +18,14 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def results(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     work = tmp_path_factory.mktemp("promises")
-    command: list[str | Path] = [sys.executable, ROOT / "benchmarks" / "detection.py", "--data", shared_data, "--work", work]
+    command: list[str | Path] = [
+        sys.executable,
+        ROOT / "benchmarks" / "detection.py",
+        "--data",
+        shared_data,
+        "--work",
+        work,
+    ]
     subprocess.run(command, check=True, cwd=ROOT)
     (file,) = work.glob("detection-*.json")
     found: dict[str, Any] = json.loads(file.read_text())

@@ -19,6 +19,8 @@ from service.testing import BrightnessBundle, BrightnessScorer
 from tests.service.support import WARM_UP_BATCHES, GatedScorer, StartServer, random_pixels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.server import RunningServer
 
 FLAT = np.full((8, 8, 3), 128, np.uint8)
@@ -48,6 +50,13 @@ class Page:
 
     def labels(self, name: str, label: str) -> set[str]:
         return {dict(labels)[label] for found, labels in self._values if found == name}
+
+
+async def shows(server: RunningServer, wanted: Callable[[Page], bool]) -> None:
+    """Wait until the metrics page says what is wanted."""
+    async with asyncio.timeout(20):
+        while not wanted(await Page.of(server)):  # noqa: ASYNC110 - told over HTTP
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -90,7 +99,7 @@ async def test_calls_are_counted_under_the_standard_names(measured: RunningServe
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         await watch.read()
         watch.cancel()
-        await asyncio.sleep(0.1)
+        await shows(measured, lambda page: page.labels("grpc_server_handled_total", "grpc_method") >= {"Watch"})
     page = await Page.of(measured)
     assert page("grpc_server_started_total", **rpc("Score")) == 2
     assert page("grpc_server_handled_total", grpc_code="OK", **rpc("Score")) == 1
@@ -137,7 +146,7 @@ async def test_images_without_a_score_are_counted_by_reason(start_server: StartS
 async def test_calls_that_nobody_waits_for_are_told_apart(start_server: StartServer) -> None:
     scorer = GatedScorer()
     server = await start_server(scorer, metrics_enabled=True)
-    async with AsyncClient(server.target) as patient, AsyncClient(server.target, timeout=0.2) as hasty:
+    async with AsyncClient(server.target) as patient, AsyncClient(server.target, timeout=1) as hasty:
         await hasty.describe()
         await patient.describe()
         with scorer.closed():
@@ -146,9 +155,9 @@ async def test_calls_that_nobody_waits_for_are_told_apart(start_server: StartSer
             with pytest.raises(DeadlineError):
                 await hasty.score([FLAT, FLAT])
             gone = asyncio.create_task(patient.score(FLAT))
-            await asyncio.sleep(0.1)
+            await shows(server, lambda page: page("grpc_server_started_total", **rpc("Score")) == 3)
             gone.cancel()
-            await asyncio.sleep(0.1)
+            await shows(server, lambda page: "CANCELLED" in page.labels("grpc_server_handled_total", "grpc_code"))
         await first
     page = await Page.of(server)
     for code in ("OK", "DEADLINE_EXCEEDED", "CANCELLED"):
@@ -167,9 +176,7 @@ async def test_concurrent_clients_share_batches(start_server: StartServer) -> No
         with scorer.closed():
             tasks = [asyncio.create_task(client.score(FLAT)) for _ in range(41)]
             await scorer.entered(WARM_UP_BATCHES + 1)
-            async with asyncio.timeout(20):
-                while (await Page.of(server))("isthmus_queue_images") < 41:  # noqa: ASYNC110 - told over HTTP
-                    await asyncio.sleep(0.01)
+            await shows(server, lambda page: page("isthmus_queue_images") == 41)
         await asyncio.gather(*tasks)
     page = await Page.of(server)
     assert page("isthmus_batch_images_sum") == 41
