@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
 
 REQUEST_ID_KEY: Final = "x-request-id"
-# A deadline runs out later here than at the caller, by the time the call was under way: a call cancelled so close to its
-# deadline is one whose caller ran out of time.
+# A deadline runs out later here than at the caller, by the time the call was under way: a call that is cancelled so
+# close to its deadline is one whose caller ran out of time.
 _UNDER_WAY_SECONDS: Final = 0.1
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
 # Request ids are this and a count: as unique as a random number per call, at a fraction of its cost.
