@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,11 +39,12 @@ VARIANTS: dict[str, tuple[Callable[[bytes], bytes], SpecOptions]] = {
     "bgr": (variants.bgr, SpecOptions(channel_order=ChannelOrder.BGR)),
 }
 OPTIONS = CalibrationOptions(
-    scorer=ScorerChoice.ONE_CLASS,
     rates=TargetRates(suspect=0.3, adversarial=0.1),  # so that there are verdicts of every kind to compare
     prototypes=SynthesisOptions(per_class=1, steps=25),
     points=2,
+    attack_images=40,
 )
+SCORERS = (ScorerChoice.ONE_CLASS, pytest.param(ScorerChoice.SUPERVISED, marks=pytest.mark.slow))
 CALIBRATED = 200
 SCORED = 64
 PROGRAM = """
@@ -61,7 +63,7 @@ print([name for name in ("torch", "onnx", "sklearn", "matplotlib") if name in sy
 """
 
 
-def _calibrate(shared_data: Path, folder: Path, name: str) -> None:
+def _calibrate(shared_data: Path, folder: Path, name: str, scorer: ScorerChoice) -> None:
     change, spec = VARIANTS[name]
     model = folder / f"{name}.onnx"
     model.write_bytes(change((shared_data / "classifiers" / "cifar10_resnet20.onnx").read_bytes()))
@@ -74,23 +76,25 @@ def _calibrate(shared_data: Path, folder: Path, name: str) -> None:
         threads=1,
         progress=Recorder(),
     )
-    calibrate(inputs, OPTIONS, folder / name, progress=Recorder())
+    calibrate(inputs, replace(OPTIONS, scorer=scorer), folder / name, progress=Recorder())
 
 
 def _scored_images(shared_data: Path) -> NDArray[np.uint8]:
-    """Other images than those that calibrate, half of them with noise, so that not all are benign."""
+    """Images, half of them with noise, so that not all are benign."""
     pixels = read_all(open_images(shared_data / "cifar10" / "test.zip"), (3, 32, 32), limit=SCORED, seed=99).pixels
     noise = np.random.default_rng(0).normal(0, 40, pixels.shape)
     noisy = np.clip(pixels + noise, 0, 255).astype(np.uint8)
     return np.where((np.arange(SCORED) % 2 == 0)[:, None, None, None], pixels, noisy)
 
 
-@pytest.fixture(scope="module")
-def answers(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answers]:
+@pytest.fixture(scope="module", params=SCORERS)
+def answers(
+    request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Answers]:
     """What each variant's bundle says, in one process that never imports torch."""
     folder = tmp_path_factory.mktemp("variants")
     for name in VARIANTS:
-        _calibrate(shared_data, folder, name)
+        _calibrate(shared_data, folder, name, request.param)
     np.save(folder / "images.npy", _scored_images(shared_data))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(folder), *VARIANTS],
