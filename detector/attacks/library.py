@@ -11,7 +11,7 @@ import torch
 from detector.attacks.carlini_wagner import CwOptions, carlini_wagner
 from detector.attacks.threat_models import Family, Norm, ThreatModel
 from detector.errors import MissingExtraError
-from detector.images import to_pixels
+from detector.images import to_canonical, to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def run_attack(
             attacked[rows] = attack.generate(x=images[rows], y=labels[rows])
             if on_progress:
                 on_progress(len(images[rows]))
-    return to_pixels(attacked).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+    return to_canonical(to_pixels(attacked), classifier.spec.shape)
 
 
 def _build(model: ThreatModel, classifier: TorchClassifier) -> Any:

@@ -10,12 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from detector.bundle import contents
 from detector.errors import BundleError
+from detector.tensors import to_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,16 +78,11 @@ def _encode(parts: BundleParts) -> dict[str, bytes]:
     canaries: dict[str, _Array] = {"images": parts.canaries.images, "logits": parts.canaries.logits}
     return {
         contents.CLASSIFIER: parts.classifier,
-        contents.PROTOTYPES: _tensors(prototypes),
+        contents.PROTOTYPES: to_safetensors(prototypes),
         contents.SCORER: parts.scorer,
-        contents.CALIBRATION: _tensors(calibration),
-        contents.CANARIES: _tensors(canaries),
+        contents.CALIBRATION: to_safetensors(calibration),
+        contents.CANARIES: to_safetensors(canaries),
     }
-
-
-def _tensors(arrays: Mapping[str, _Array]) -> bytes:
-    # safetensors writes the underlying memory as it lies, so views must be made contiguous first.
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:

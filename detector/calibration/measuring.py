@@ -6,7 +6,6 @@ Each measurement that takes long is a stage of the store, found again after an i
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -47,23 +46,6 @@ _CHUNK = 256
 _IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another
 
 
-@dataclass(frozen=True)
-class Profiled:
-    """Images after the walk.
-
-    Args:
-        features: float32 (N, features).
-        predicted: int64 (N,), predicted classes.
-    """
-
-    features: Float32Array
-    predicted: NDArray[np.int64]
-
-    def take(self, rows: NDArray[np.int64]) -> Profiled:
-        """Some of the images."""
-        return Profiled(self.features[rows], self.predicted[rows])
-
-
 class Measurements:
     """All that is measured, each when it is first asked for.
 
@@ -89,7 +71,7 @@ class Measurements:
     @cached_property
     def logits(self) -> Float32Array:
         """float32 (N, classes): the classifier's answers to all images."""
-        return self._in_chunks("Classifying images", len(self._inputs.images.pixels), self._classify)[0]
+        return self._in_chunks("Classifying images", len(self._inputs.images.pixels), self._classify)
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
@@ -131,20 +113,20 @@ class Measurements:
         return Prototypes(arrays["images"], arrays["losses"])
 
     @cached_property
-    def benign(self) -> Profiled:
-        """The profiles of all images."""
-        return self._profiled("benign images", len(self._inputs.images.pixels), self.images_at, {})
+    def benign(self) -> Float32Array:
+        """float32 (N, features): the profiles of all images, read."""
+        return self._features("benign images", len(self._inputs.images.pixels), self.images_at, {})
 
     @cached_property
-    def attacked(self) -> dict[str, tuple[Profiled, NDArray[np.int64]]]:
-        """Per attack: the profiles of its successes, and which attacked image each came from."""
+    def attacked(self) -> dict[str, tuple[Float32Array, NDArray[np.int64]]]:
+        """Per attack: the features of its successes, and which attacked image each came from."""
         gradients = self._inputs.gradients
         if not self.supervised or gradients is None:
             return {}
         right = self.split.fit[self.predicted[self.split.fit] == self.truth[self.split.fit]]
         sources = right[: self._options.attack_images]
         images, labels = self.images_at(sources), self.truth[sources]
-        done: dict[str, tuple[Profiled, NDArray[np.int64]]] = {}
+        done: dict[str, tuple[Float32Array, NDArray[np.int64]]] = {}
         for given in CALIBRATION_ATTACKS:
             model = strong_enough(given, self._classifier, gradients, images, labels, seed=self._options.seed)
             if model.name in done:
@@ -153,8 +135,8 @@ class Measurements:
                 self._progress.note(f"{given.name} moves too few images; using {model.name}")
             moved = self._attack(model, gradients, images, labels)
             if len(moved.rows):
-                profiled = self._profiled(model.name, len(moved.rows), moved.images.__getitem__, {"attack": model.name})
-                done[model.name] = (profiled, moved.rows)
+                features = self._features(model.name, len(moved.rows), moved.images.__getitem__, {"attack": model.name})
+                done[model.name] = (features, moved.rows)
             self._progress.note(f"{model.name}: {len(moved.rows)} of {len(images)} images moved")
         return done
 
@@ -196,24 +178,22 @@ class Measurements:
         mean = self._inputs.images.pixels[rows].mean(axis=0, dtype=np.float64) / 255
         return mean.transpose(2, 0, 1).astype(np.float32)
 
-    def _classify(self, rows: slice) -> tuple[NDArray[Any], ...]:
-        return (self._classifier.logits(self.images_at(rows)),)
+    def _classify(self, rows: slice) -> Float32Array:
+        return self._classifier.logits(self.images_at(rows))
 
-    def _profiled(
+    def _features(
         self, title: str, count: int, images: Callable[[slice], Float32Array], depends: dict[str, Any]
-    ) -> Profiled:
+    ) -> Float32Array:
         def walk() -> Arrays:
             engine = ReferenceEngine(self._classifier, self.prototypes, self.plan)
 
-            def chunk(rows: slice) -> tuple[NDArray[Any], ...]:
-                profile = engine.profile(images(rows))
-                return profile_features(profile), profile.predicted
+            def chunk(rows: slice) -> Float32Array:
+                return profile_features(engine.profile(images(rows)))
 
-            features, predicted = self._in_chunks(f"Walking paths of {title}", count, chunk)
-            return {"features": features, "predicted": predicted}
+            return {"features": self._in_chunks(f"Walking paths of {title}", count, chunk)}
 
         arrays, _ = self.store.run(f"profiles of {title}", walk, **depends)
-        return Profiled(arrays["features"], arrays["predicted"])
+        return arrays["features"]
 
     def _attack(
         self, model: ThreatModel, gradients: TorchClassifier, images: Float32Array, labels: NDArray[np.int64]
@@ -229,13 +209,11 @@ class Measurements:
         arrays, _ = self.store.run(f"attack {model.name}", attack, attack=model.name)
         return AttackedImages(arrays["images"], arrays["rows"])
 
-    def _in_chunks(
-        self, title: str, count: int, compute: Callable[[slice], tuple[NDArray[Any], ...]]
-    ) -> tuple[NDArray[Any], ...]:
-        """Arrays computed for a few images at a time, joined."""
+    def _in_chunks(self, title: str, count: int, compute: Callable[[slice], Float32Array]) -> Float32Array:
+        """Rows computed for a few images at a time, joined."""
         parts = []
         with self._progress.stage(title, count) as advance:
             for begin in range(0, count, _CHUNK):
                 parts.append(compute(slice(begin, begin + _CHUNK)))
-                advance(len(parts[-1][0]))
-        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+                advance(len(parts[-1]))
+        return np.concatenate(parts)

@@ -93,7 +93,7 @@ class _Calibration:
 
     @cached_property
     def scorer(self) -> FittedScorer:
-        benign = self.measured.benign.features[self.measured.split.fit]
+        benign = self.measured.benign[self.measured.split.fit]
         if not self.measured.supervised:
             return fit_one_class(benign)
         training = self._attacked_features(held_out=False)
@@ -101,10 +101,15 @@ class _Calibration:
 
     @cached_property
     def calibration(self) -> ConformalCalibration:
-        held_out = self.measured.benign.take(self.measured.split.calibration)
-        return ConformalCalibration(
-            self.scorer.score(held_out.features), held_out.predicted, self.options.prior_strength
-        )
+        rows = self.measured.split.calibration
+        scores = self.scorer.score(self.measured.benign[rows])
+        return ConformalCalibration(scores, self.measured.predicted[rows], self.options.prior_strength)
+
+    @cached_property
+    def images_per_class(self) -> tuple[int, ...]:
+        """Calibration images by predicted class."""
+        predicted = self.measured.predicted[self.measured.split.calibration]
+        return tuple(np.bincount(predicted, minlength=len(self.inputs.labels)).tolist())
 
     @cached_property
     def held_out_scores(self) -> dict[str, Float32Array]:
@@ -115,8 +120,8 @@ class _Calibration:
     def _attacked_features(self, *, held_out: bool) -> dict[str, Float32Array]:
         """Per attack: features of the attacked images that the scorer is not (or is) fitted on."""
         return {
-            name: profiled.features[(rows % _HELD_OUT_ATTACKS == 0) == held_out]
-            for name, (profiled, rows) in self.measured.attacked.items()
+            name: features[(rows % _HELD_OUT_ATTACKS == 0) == held_out]
+            for name, (features, rows) in self.measured.attacked.items()
         }
 
     def write(self, *, overwrite: bool) -> CalibrationResult:
@@ -140,8 +145,7 @@ class _Calibration:
         names = self.inputs.labels
         if self.inputs.images.labels is not None:
             self._warn(check_labels(self.measured.predicted, self.inputs.images.labels, names))
-        per_class = np.bincount(self.measured.predicted[self.measured.split.calibration], minlength=len(names))
-        self._warn(check_classes_reach(per_class.tolist(), names, self.options))
+        self._warn(check_classes_reach(self.images_per_class, names, self.options))
 
     def _warn(self, warnings: list[str]) -> None:
         self.warnings += warnings
@@ -154,7 +158,6 @@ class _Calibration:
 
     def _manifest(self) -> Manifest:
         labels = self.inputs.images.labels
-        per_class = np.bincount(self.calibration.classes, minlength=len(self.inputs.labels))
         return Manifest(
             spec=self.classifier.spec,
             output_kind=self.classifier.output_kind,
@@ -164,7 +167,7 @@ class _Calibration:
             calibration=CalibrationSummary(
                 scorer=self.scorer.name,
                 images=len(self.calibration.scores),
-                images_per_class=tuple(per_class.tolist()),
+                images_per_class=self.images_per_class,
                 accuracy=None if labels is None else float((self.measured.predicted == labels).mean()),
                 prior_strength=self.options.prior_strength,
                 warnings=tuple(self.warnings),

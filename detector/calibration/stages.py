@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 
 from detector.errors import CalibrationError
+from detector.tensors import to_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +81,7 @@ def _store(file: Path, arrays: Arrays) -> None:
     handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+            stream.write(to_safetensors(arrays))
         Path(temporary).replace(file)
     finally:
         Path(temporary).unlink(missing_ok=True)

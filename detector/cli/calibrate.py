@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,23 +17,7 @@ from detector.prototypes.options import PrototypeStart, SynthesisOptions
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
-    from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.pipeline import CalibrationResult
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Sources:
-    """Where everything comes from, as given on the command line."""
-
-    classifier: str
-    images: str
-    gradients: str | None
-    state: Path | None
-    labels: Path | None
-    spec: SpecOptions
-    limit: int
-    seed: int
-    threads: int | None
 
 
 def _option(text: str, panel: str, **settings: Any) -> Any:
@@ -144,51 +127,31 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             attack_images=attack_images,
             seed=seed,
         )
-        sources = _Sources(
-            classifier=classifier,
-            images=images,
-            gradients=gradients,
-            state=state,
-            labels=labels,
-            spec=spec,
-            limit=limit,
-            seed=seed,
-            threads=threads,
-        )
+        # Only now, so that wrong options are told at once.
+        import torch
+
+        from detector.bundle.writing import check_free
+        from detector.calibration.inputs import load_inputs
+        from detector.calibration.pipeline import calibrate as run_calibration
+
         with Bars() as bars:
-            result = _run(sources, options, out, bars, overwrite=overwrite)
+            check_free(out, overwrite=overwrite)
+            if threads is not None:
+                torch.set_num_threads(threads)
+            inputs = load_inputs(
+                classifier,
+                images,
+                spec=spec,
+                gradients=gradients,
+                state=state,
+                labels=labels,
+                limit=limit,
+                seed=seed,
+                threads=threads,
+                progress=bars,
+            )
+            result = run_calibration(inputs, options, out, progress=bars, overwrite=overwrite)
         _tell(result)
-
-
-def _run(
-    sources: _Sources, options: CalibrationOptions, out: Path, bars: Bars, *, overwrite: bool
-) -> CalibrationResult:
-    import torch
-
-    from detector.bundle.writing import check_free
-    from detector.calibration.pipeline import calibrate as run_calibration
-
-    check_free(out, overwrite=overwrite)
-    if sources.threads is not None:
-        torch.set_num_threads(sources.threads)
-    return run_calibration(_inputs(sources, bars), options, out, progress=bars, overwrite=overwrite)
-
-
-def _inputs(sources: _Sources, bars: Bars) -> CalibrationInputs:
-    from detector.calibration.inputs import load_inputs
-
-    return load_inputs(
-        sources.classifier,
-        sources.images,
-        spec=sources.spec,
-        gradients=sources.gradients,
-        state=sources.state,
-        labels=sources.labels,
-        limit=sources.limit,
-        seed=sources.seed,
-        threads=sources.threads,
-        progress=bars,
-    )
 
 
 def _tell(result: CalibrationResult) -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.calibration.inputs import CalibrationInputs
-    from detector.classifiers.base import Float32Array, UInt8Array
+    from detector.classifiers.base import Classifier, Float32Array, UInt8Array
+    from detector.classifiers.torch import TorchClassifier
     from detector.data.source import ImageSet
     from detector.progress import Progress
 
@@ -120,19 +121,22 @@ def make_samples(test: ImageSet, inputs: CalibrationInputs, progress: Progress) 
     return (
         Sample("clean", "as they are", test.pixels, test.labels, rows),
         Sample("noisy", f"Gaussian noise, sigma {NOISE}", to_pixels(images + noise), test.labels, rows),
-        _attacked(images, test.labels, inputs, progress),
+        _attacked(images, test.labels, inputs.loaded.classifier, inputs.gradients, progress),
     )
 
 
-def _attacked(images: Float32Array, labels: NDArray[np.int64], inputs: CalibrationInputs, progress: Progress) -> Sample:
-    if inputs.gradients is None:
-        raise CalibrationError("attacking needs gradients")
+def _attacked(
+    images: Float32Array,
+    labels: NDArray[np.int64],
+    classifier: Classifier,
+    gradients: TorchClassifier,
+    progress: Progress,
+) -> Sample:
     model = pgd(_LEVELS) if library_available() else cw(0.5)
-    classifier = inputs.loaded.classifier
     right = np.flatnonzero(classifier.logits(images).argmax(axis=1) == labels)
     with progress.stage(f"Attacking test images: {model.name}", len(right)) as advance:
         moved = attack_successfully(
-            model, classifier, inputs.gradients, images[right], labels[right], seed=1, on_progress=advance
+            model, classifier, gradients, images[right], labels[right], seed=1, on_progress=advance
         )
     sources = right[moved.rows]
     how = f"{model.name}, those of {len(right)} that fool the classifier"

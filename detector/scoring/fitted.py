@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from onnx import ModelProto, TensorProto, checker, helper
@@ -34,7 +35,11 @@ class FittedScorer:
 
     def score(self, features: Float32Array) -> Float32Array:
         """Score features by the graph itself, so that what is calibrated is what serves."""
-        return OnnxScorer(self.model).score(features)
+        return self._runner.score(features)
+
+    @cached_property
+    def _runner(self) -> OnnxScorer:
+        return OnnxScorer(self.model)
 
 
 def scorer_graph(nodes: Sequence[NodeProto], constants: Sequence[TensorProto], features: int) -> ModelProto:
