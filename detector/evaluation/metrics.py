@@ -10,7 +10,11 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from detector.classifiers.base import Float32Array
+
+_NORMAL_95 = 1.959964
 
 
 def auroc(benign: Float32Array, adversarial: Float32Array) -> float:
@@ -22,6 +26,37 @@ def auroc(benign: Float32Array, adversarial: Float32Array) -> float:
     """
     truth = np.arange(len(benign) + len(adversarial)) >= len(benign)
     return float(roc_auc_score(truth, np.concatenate([benign, adversarial])))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def auroc_estimate(benign: Float32Array, adversarial: Float32Array) -> Estimate:
+    """`auroc` with its 95 % interval (DeLong et al., Biometrics 1988), clipped to [0, 1]; N and M >= 2.
+
+    The variance is that of the placements: for every image, the share of images of the other kind it is ranked right
+    against.
+    """
+    value = auroc(benign, adversarial)
+    ordered_benign, ordered_adversarial = np.sort(benign), np.sort(adversarial)
+    caught = _placements(adversarial, ordered_benign)
+    passed = 1 - _placements(benign, ordered_adversarial)
+    variance = caught.var(ddof=1) / len(caught) + passed.var(ddof=1) / len(passed)
+    half = float(_NORMAL_95 * np.sqrt(variance))
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
+
+
+def _placements(scores: Float32Array, ordered: Float32Array) -> NDArray[np.float64]:
+    """For every score, the share of the others below it, ties counted half."""
+    below, upto = np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right")
+    placements: NDArray[np.float64] = (below + upto) / (2 * len(ordered))
+    return placements
 
 
 @dataclass(frozen=True)
