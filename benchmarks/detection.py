@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import ThreatModel, cw, fgsm, pgd
 from detector.calibration.attacking import attack_successfully
 from detector.calibration.inputs import CalibrationInputs, load_inputs
@@ -154,10 +155,8 @@ def _attack_all(
         def attack(model: ThreatModel = model) -> dict[str, NDArray[Any]]:
             assert everything.gradients is not None
             with bars.stage(f"Attacking test images: {model.name}", len(right)) as advance:
-                classifier, gradients, seed = everything.loaded.classifier, everything.gradients, arguments.seed + 1
-                moved = attack_successfully(
-                    model, classifier, gradients, images, labels, seed=seed, on_progress=advance
-                )
+                target, seed = AttackTarget(everything.gradients, images, labels), arguments.seed + 1
+                moved = attack_successfully(model, everything.loaded.classifier, target, seed=seed, on_progress=advance)
             return {"images": moved.images}
 
         arrays, _ = store.run(model.name, attack)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 MOST_LINES = 400
 GENERATED = ("_pb2.py", "_pb2_grpc.py")
-OFFLINE = {"torch", "torchvision", "sklearn", "scipy", "matplotlib", "onnx", "onnx2torch", "skl2onnx", "art"}
+OFFLINE = {
+    *("torch", "torchvision", "sklearn", "scipy", "matplotlib", "onnx", "onnx2torch", "skl2onnx"),
+    *("art", "foolbox", "eagerpy"),
+}
 TRANSPORT = {"service", "grpc", "grpc_health", "grpc_reflection", "grpc_status", "prometheus_client", "isthmus"}
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 SERVING = (

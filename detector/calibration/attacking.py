@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.attacks.library import run_attack
-from detector.attacks.threat_models import Family
+from detector.attacks.running import run_attack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from detector.attacks.target import AttackTarget
     from detector.attacks.threat_models import ThreatModel
     from detector.classifiers.base import Classifier, Float32Array
-    from detector.classifiers.torch import TorchClassifier
 
 _ENOUGH = 0.5  # of the images, moved out of their class
 _DOUBLINGS = 5
@@ -40,9 +39,7 @@ class AttackedImages:
 def attack_successfully(
     model: ThreatModel,
     classifier: Classifier,
-    gradients: TorchClassifier,
-    images: Float32Array,
-    labels: NDArray[np.int64],
+    target: AttackTarget,
     *,
     seed: int,
     on_progress: Callable[[int], None] | None = None,
@@ -52,36 +49,26 @@ def attack_successfully(
     Args:
         model: The attack, already of the right strength.
         classifier: Judges success; the one that is deployed.
-        gradients: Answers like it, and has gradients.
-        images: float32 (N, channels, height, width), canonical, classified as `labels`.
-        labels: int64 (N,).
+        target: What is attacked; `classifier` classifies its images as it says.
         seed: Of the attack.
         on_progress: Told the number of images done since it was told last.
     """
-    attacked = run_attack(model, gradients, images, labels, seed=seed, on_progress=on_progress)
-    rows = np.flatnonzero(np.argmax(classifier.logits(attacked), axis=1) != labels)
+    attacked = run_attack(model, target, seed=seed, on_progress=on_progress)
+    rows = np.flatnonzero(np.argmax(classifier.logits(attacked), axis=1) != target.labels)
     return AttackedImages(attacked[rows], rows)
 
 
-def strong_enough(
-    model: ThreatModel,
-    classifier: Classifier,
-    gradients: TorchClassifier,
-    images: Float32Array,
-    labels: NDArray[np.int64],
-    *,
-    seed: int,
-) -> ThreatModel:
+def strong_enough(model: ThreatModel, classifier: Classifier, target: AttackTarget, *, seed: int) -> ThreatModel:
     """Double the budget until half of a few images are moved: what is small for photographs does nothing to digits.
 
-    CW looks for the smallest perturbation by itself and is returned as it is.
+    An attack without a budget looks for its own distance and is returned as it is.
     """
-    if model.family is Family.CW:
+    if model.budget is None:
         return model
-    probes, wanted = images[:_PROBES], labels[:_PROBES]
+    probes = replace(target, images=target.images[:_PROBES], labels=target.labels[:_PROBES])
     for _ in range(_DOUBLINGS):
-        moved = attack_successfully(model, classifier, gradients, probes, wanted, seed=seed)
-        if len(moved.rows) >= _ENOUGH * len(probes):
+        moved = attack_successfully(model, classifier, probes, seed=seed)
+        if len(moved.rows) >= _ENOUGH * len(probes.images):
             break
         model = model.strengthened()
     return model

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.attacks.library import library_available
+from detector.attacks.libraries import library_available
+from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import CALIBRATION_ATTACKS
 from detector.calibration.attacking import AttackedImages, attack_successfully, strong_enough
 from detector.calibration.options import ScorerChoice
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from detector.calibration.options import CalibrationOptions
     from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
-    from detector.classifiers.torch import TorchClassifier
     from detector.progress import Progress
 
 _CHUNK = 256
@@ -125,19 +125,19 @@ class Measurements:
             return {}
         right = self.split.fit[self.predicted[self.split.fit] == self.truth[self.split.fit]]
         sources = right[: self._options.attack_images]
-        images, labels = self.images_at(sources), self.truth[sources]
+        target = AttackTarget(gradients, self.images_at(sources), self.truth[sources])
         done: dict[str, tuple[Float32Array, NDArray[np.int64]]] = {}
         for given in CALIBRATION_ATTACKS:
-            model = strong_enough(given, self._classifier, gradients, images, labels, seed=self._options.seed)
+            model = strong_enough(given, self._classifier, target, seed=self._options.seed)
             if model.name in done:
                 continue
             if model != given:
                 self._progress.note(f"{given.name} moves too few images; using {model.name}")
-            moved = self._attack(model, gradients, images, labels)
+            moved = self._attack(model, target)
             if len(moved.rows):
                 features = self._features(model.name, len(moved.rows), moved.images.__getitem__, {"attack": model.name})
                 done[model.name] = (features, moved.rows)
-            self._progress.note(f"{model.name}: {len(moved.rows)} of {len(images)} images moved")
+            self._progress.note(f"{model.name}: {len(moved.rows)} of {len(sources)} images moved")
         return done
 
     def _identity(self) -> dict[str, Any]:
@@ -195,15 +195,11 @@ class Measurements:
         arrays, _ = self.store.run(f"profiles of {title}", walk, **depends)
         return arrays["features"]
 
-    def _attack(
-        self, model: ThreatModel, gradients: TorchClassifier, images: Float32Array, labels: NDArray[np.int64]
-    ) -> AttackedImages:
+    def _attack(self, model: ThreatModel, target: AttackTarget) -> AttackedImages:
         def attack() -> Arrays:
             seed = self._options.seed
-            with self._progress.stage(f"Attacking: {model.name}", len(images)) as advance:
-                moved = attack_successfully(
-                    model, self._classifier, gradients, images, labels, seed=seed, on_progress=advance
-                )
+            with self._progress.stage(f"Attacking: {model.name}", len(target.images)) as advance:
+                moved = attack_successfully(model, self._classifier, target, seed=seed, on_progress=advance)
             return {"images": moved.images, "rows": moved.rows}
 
         arrays, _ = self.store.run(f"attack {model.name}", attack, attack=model.name)

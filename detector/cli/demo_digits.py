@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.attacks.library import library_available
-from detector.attacks.threat_models import cw, pgd
+from detector.attacks.libraries import library_available
+from detector.attacks.target import AttackTarget
+from detector.attacks.threat_models import pgd, unconstrained
 from detector.calibration.attacking import attack_successfully
 from detector.calibration.inputs import load_inputs
 from detector.calibration.options import CalibrationOptions
@@ -132,12 +133,11 @@ def _attacked(
     gradients: TorchClassifier,
     progress: Progress,
 ) -> Sample:
-    model = pgd(_LEVELS) if library_available() else cw(0.5)
+    model = pgd(_LEVELS) if library_available() else unconstrained()
     right = np.flatnonzero(classifier.logits(images).argmax(axis=1) == labels)
     with progress.stage(f"Attacking test images: {model.name}", len(right)) as advance:
-        moved = attack_successfully(
-            model, classifier, gradients, images[right], labels[right], seed=1, on_progress=advance
-        )
+        target = AttackTarget(gradients, images[right], labels[right])
+        moved = attack_successfully(model, classifier, target, seed=1, on_progress=advance)
     sources = right[moved.rows]
     how = f"{model.name}, those of {len(right)} that fool the classifier"
     return Sample("attacked", how, to_pixels(moved.images), labels[sources], sources)

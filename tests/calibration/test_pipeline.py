@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import betabinom
 
 from detector import Detector, Verdict
-from detector.attacks.library import run_attack
+from detector.attacks.running import run_attack
+from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import CALIBRATION_ATTACKS, pgd
 from detector.calibration.options import ScorerChoice
 from detector.calibration.pipeline import calibrate
@@ -92,7 +93,7 @@ def test_attacked_images_score_higher(runs: dict[str, Run], digits: EmbeddedDefa
     images = to_canonical(digits.test.pixels, (1, 8, 8))
     labels = digits.test.labels
     assert labels is not None
-    found = detector.score_canonical(run_attack(pgd(16), digits_torch(digits), images, labels, seed=5))
+    found = detector.score_canonical(run_attack(pgd(16), AttackTarget(digits_torch(digits), images, labels), seed=5))
     moved = found.predicted != labels
     assert moved.sum() > 30
     assert auroc(detector.score_canonical(images).scores, found.scores[moved]) > 0.8
