@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-from html import escape
 from typing import TYPE_CHECKING
 
+from detector.html import element, page, picture, table
 from detector.pictures import score_histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    from markupsafe import Markup
 
     from detector.bundle import Manifest
     from detector.classifiers.base import Float32Array
     from detector.conformal import ConformalCalibration
 
+_TITLE = "Isthmus detector bundle"
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1d2733}
 h1{font-size:1.6rem} h2{font-size:1.15rem;margin-top:2rem} img{max-width:100%}
@@ -40,24 +42,24 @@ def render_report(
         attacked: Scores of attacked images the scorer was not fitted on, by attack; may be empty.
         sheet: The prototypes' contact sheet, PNG.
     """
-    sections = [
-        "<h1>Isthmus detector bundle</h1>",
-        *(f'<p class="warn">{escape(text)}</p>' for text in manifest.calibration.warnings),
+    return page(
+        _TITLE,
+        _STYLE,
+        element("h1", _TITLE),
+        *(element("p", text, class_="warn") for text in manifest.calibration.warnings),
         _facts(manifest),
-        "<h2>Scores</h2>",
-        _image(score_histogram(calibration.scores, attacked), "distribution of scores"),
-        _detection(manifest),
-        f"<p>{escape(_LIMITS)}</p>",
-        "<h2>Calibration images by predicted class</h2>",
-        _table(zip(manifest.labels, manifest.calibration.images_per_class, strict=True), ("class", "images")),
-        "<h2>Prototypes</h2>",
-        _image(sheet, "prototypes of every class"),
-    ]
-    head = f'<meta charset="utf-8"><title>Isthmus detector bundle</title><style>{_STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(sections)}</body></html>\n'
+        element("h2", "Scores"),
+        picture(score_histogram(calibration.scores, attacked), "distribution of scores"),
+        *_detection(manifest),
+        element("p", _LIMITS),
+        element("h2", "Calibration images by predicted class"),
+        table(zip(manifest.labels, manifest.calibration.images_per_class, strict=True), ("class", "images")),
+        element("h2", "Prototypes"),
+        picture(sheet, "prototypes of every class"),
+    )
 
 
-def _facts(manifest: Manifest) -> str:
+def _facts(manifest: Manifest) -> Markup:
     spec, calibration, provenance = manifest.spec, manifest.calibration, manifest.provenance
     accuracy = "unknown (no labels)" if calibration.accuracy is None else f"{calibration.accuracy:.2%}"
     rows = {
@@ -79,22 +81,12 @@ def _facts(manifest: Manifest) -> str:
         "Images skipped": provenance["images"]["skipped"],
         "Seed": provenance["options"]["seed"],
     }
-    return _table(rows.items())
+    return table(rows.items())
 
 
-def _detection(manifest: Manifest) -> str:
+def _detection(manifest: Manifest) -> list[Markup]:
     detection = manifest.calibration.detection
     if not detection:
-        return "<p>No attacks were run: the scorer knows benign profiles only.</p>"
+        return [element("p", "No attacks were run: the scorer knows benign profiles only.")]
     rows = [(name, f"{value:.3f}") for name, value in detection.items()]
-    return "<h2>Detection of held-out attacked images</h2>" + _table(rows, ("attack", "AUROC"))
-
-
-def _table(rows: Iterable[tuple[object, object]], header: tuple[str, str] | None = None) -> str:
-    head = f"<tr><th>{escape(header[0])}</th><th>{escape(header[1])}</th></tr>" if header else ""
-    body = "".join(f"<tr><td>{escape(str(name))}</td><td>{escape(str(value))}</td></tr>" for name, value in rows)
-    return f"<table>{head}{body}</table>"
-
-
-def _image(png: bytes, text: str) -> str:
-    return f'<img alt="{escape(text)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    return [element("h2", "Detection of held-out attacked images"), table(rows, ("attack", "AUROC"))]

@@ -3,8 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,45 +14,11 @@ from detector.calibration.pipeline import calibrate
 from detector.calibration.report import render_report
 from detector.conformal import ConformalCalibration
 from tests.support.calibrating import Recorder, quick_options
+from tests.support.pages import read_page
 
 if TYPE_CHECKING:
     from detector.bundle.manifest import Manifest
     from detector.calibration.inputs import CalibrationInputs
-
-VOID = {"meta", "img"}
-
-
-@dataclass
-class Page(HTMLParser):
-    """What a browser would load and show, and whether every tag is closed in order."""
-
-    links: list[str] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    open_tags: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [str(value) for name, value in attrs if name in {"src", "href", "srcset", "action", "data"}]
-        if tag not in VOID:
-            self.open_tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open_tags.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
-def _page(html: str) -> Page:
-    page = Page()
-    page.feed(html)
-    page.close()
-    assert page.open_tags == []
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +29,7 @@ def report(inputs: CalibrationInputs, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_it_needs_nothing_but_itself(report: tuple[str, Manifest]) -> None:
     html, _ = report
-    page = _page(html)
+    page = read_page(html)
     assert len(page.links) == 2
     for link in page.links:
         kind, _, content = link.partition(",")
@@ -75,7 +40,7 @@ def test_it_needs_nothing_but_itself(report: tuple[str, Manifest]) -> None:
 
 def test_it_states_what_matters(report: tuple[str, Manifest], inputs: CalibrationInputs) -> None:
     html, manifest = report
-    text = " ".join(_page(html).text)
+    text = " ".join(read_page(html).text)
     accuracy = manifest.calibration.accuracy
     for fact in (
         "one-class",
@@ -102,7 +67,7 @@ def test_whatever_names_and_warnings_hold_is_text(report: tuple[str, Manifest]) 
     _, manifest = report
     calibration = replace(manifest.calibration, warnings=(nasty,), detection={nasty: 0.5})
     changed = replace(manifest, labels=(nasty, *manifest.labels[1:]), calibration=calibration)
-    page = _page(_render(changed, {nasty: np.ones(3, np.float32)}))
+    page = read_page(_render(changed, {nasty: np.ones(3, np.float32)}))
     assert "script" not in page.tags
     assert page.text.count(nasty) == 3
 
