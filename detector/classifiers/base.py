@@ -160,6 +160,19 @@ class ImageSpec:
             raise ClassifierError(f"ImageSpec: unreadable field: {error!r}") from error
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one forward gives for each of N images.
+
+    Args:
+        logits: float32 (N, classes): logits, or log-probabilities where the graph puts out probabilities.
+        taps: float32 (N, numbers): hidden layers pooled per channel; no numbers where the classifier has no taps.
+    """
+
+    logits: Float32Array
+    taps: Float32Array
+
+
 @runtime_checkable
 class Classifier(Protocol):
     """A deployed classifier: canonical images in, logits out."""
@@ -182,6 +195,15 @@ class Classifier(Protocol):
     @property
     def description(self) -> str:
         """One line for people: what runs, and on which device."""
+        ...
+
+    @property
+    def tap_count(self) -> int:
+        """Numbers its taps give per image; 0 without taps."""
+        ...
+
+    def answers(self, images: Float32Array) -> Answers:
+        """Classify canonical images, and read the taps on the way; images and errors as for `logits`."""
         ...
 
     def logits(self, images: Float32Array) -> Float32Array:

@@ -21,10 +21,12 @@ from detector.classifiers.options import SpecOptions, infer_spec, pixel_type
 from detector.classifiers.outputs import probe_images
 from detector.classifiers.session import only_input, open_session
 from detector.classifiers.surgery import normalise_graph, read_model
+from detector.classifiers.taps import add_taps, choose_taps, find_layers
 from detector.errors import ClassifierError, GradientsUnavailableError
 
 if TYPE_CHECKING:
-    from detector.classifiers.base import ImageSpec
+    from detector.classifiers.base import Float32Array, ImageSpec
+    from detector.classifiers.taps import Tap
     from detector.classifiers.torch import TorchClassifier
 
 _LOG = logging.getLogger("isthmus")
@@ -42,6 +44,8 @@ class LoadedClassifier:
         source_digest: SHA-256, hexadecimal, of the model file as given; of the exported model for a factory.
         notes: What was done to the model and what looks wrong with it, in plain words.
         torch_classifier: The torch module the model was exported from, where it was.
+        untapped: `model` before taps were added; None where it has none.
+        taps: The tapped layers, in the order of the taps' numbers.
     """
 
     classifier: OnnxClassifier
@@ -49,6 +53,14 @@ class LoadedClassifier:
     source_digest: str
     notes: tuple[str, ...]
     torch_classifier: TorchClassifier | None = None
+    untapped: bytes | None = field(default=None, repr=False)
+    taps: tuple[Tap, ...] = ()
+
+    def hidden(self, images: Float32Array) -> tuple[Float32Array, ...]:
+        """Channel means of the tapped layers, each float32 (N, channels read), for canonical images."""
+        ends = np.cumsum([2 * len(tap.read) for tap in self.taps])[:-1]
+        parts = np.split(self.classifier.answers(images).taps, ends, axis=1)
+        return tuple(part[:, : part.shape[1] // 2] for part in parts)
 
     def gradients(self) -> TorchClassifier:
         """A torch classifier that answers alike and has gradients.
@@ -56,7 +68,7 @@ class LoadedClassifier:
         Raises:
             GradientsUnavailableError: There is none; says why.
         """
-        return self.torch_classifier or _through_onnx2torch(self.classifier, self.model)
+        return self.torch_classifier or _through_onnx2torch(self.classifier, self.untapped or self.model)
 
     @cached_property
     def default_gradients(self) -> TorchClassifier | None:
@@ -103,6 +115,32 @@ def load_classifier(
     if classifier.output_kind is OutputKind.PROBABILITIES:
         notes = [*notes, "the model puts out probabilities; their logarithms are used as logits"]
     return LoadedClassifier(classifier, model, digest, (*notes, *suspicions(classifier)), torch_classifier)
+
+
+def tapped(loaded: LoadedClassifier, *, threads: int | None = None) -> LoadedClassifier:
+    """The same classifier with its hidden layers tapped, where it has layers to tap; a note says which, or why not."""
+    plain = loaded.classifier
+    spec = plain.spec
+    images = spec.encode(probe_images(spec, plain.fixed_batch or _PROBES))
+    taps = choose_taps(find_layers(loaded.model, images), spec.height * spec.width)
+    if not taps:
+        return replace(loaded, notes=(*loaded.notes, "no hidden layer can be tapped: the scorer reads logits alone"))
+    model = add_taps(loaded.model, taps)
+    classifier = OnnxClassifier(
+        model,
+        spec=spec,
+        labels=plain.labels,
+        threads=threads,
+        output_kind=plain.output_kind,
+        output_name=plain.output_name,
+        name=plain.name,
+    )
+    if disagreement(plain, classifier, probe_images(spec, _PROBES)) > _STEADY:
+        return replace(loaded, notes=(*loaded.notes, "tapping its layers changes its answers: left untapped"))
+    note = f"{len(taps)} hidden layers are tapped: {', '.join(tap.tensor for tap in taps)}"
+    return replace(
+        loaded, classifier=classifier, model=model, untapped=loaded.model, taps=taps, notes=(*loaded.notes, note)
+    )
 
 
 def suspicions(classifier: OnnxClassifier) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.classifiers.base import Float32Array, ImageSpec, OutputKind
+from detector.classifiers.base import Answers, Float32Array, ImageSpec, OutputKind
 from detector.classifiers.options import check_spec, infer_spec, pixel_type
 from detector.classifiers.outputs import (
     as_rows,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger("isthmus")
+TAPS_OUTPUT = "isthmus_taps"
+"""The output that taps are added as: float32 (N, numbers)."""
 
 
 class OnnxClassifier:
@@ -61,7 +63,7 @@ class OnnxClassifier:
     ) -> None:
         session = open_session(model, threads=threads)
         self._session = session.runtime
-        self._name = name or ("ONNX model" if isinstance(model, bytes) else Path(model).name)
+        self.name = name or ("ONNX model" if isinstance(model, bytes) else Path(model).name)
         graph_input = only_input(self._session)
         dtype = pixel_type(graph_input.type)
         if spec is None:
@@ -74,13 +76,14 @@ class OnnxClassifier:
         batch = graph_input.shape[0]
         self.fixed_batch: int | None = batch if isinstance(batch, int) and batch > 0 else None
         self._chunk = self.fixed_batch or max_batch
-        answers = self._outputs(probe_images(spec))
-        self.labels = class_names(labels, answers.shape[1])
-        self.output_kind = output_kind or detect_output_kind(answers)
-        self.description = f"{self._name} on {session.device} (ONNX Runtime), {len(self.labels)} classes"
+        self.tap_count = _tap_count(self._session.get_outputs())
+        rows, _ = self._outputs(probe_images(spec))
+        self.labels = class_names(labels, rows.shape[1])
+        self.output_kind = output_kind or detect_output_kind(rows)
+        self.description = f"{self.name} on {session.device} (ONNX Runtime), {len(self.labels)} classes"
         _LOG.info("classifier: %s", self.description)
         if output_kind is None and self.output_kind is OutputKind.PROBABILITIES:
-            _LOG.info("classifier: %s puts out probabilities; their logarithms are used as logits", self._name)
+            _LOG.info("classifier: %s puts out probabilities; their logarithms are used as logits", self.name)
 
     def logits(self, images: Float32Array) -> Float32Array:
         """Classify canonical images.
@@ -94,23 +97,45 @@ class OnnxClassifier:
         Raises:
             ClassifierError: The graph failed, or put out something that is not (N, classes) finite numbers.
         """
-        rows = self._outputs(as_spec_images(images, self.spec))
+        return self.answers(images).logits
+
+    def answers(self, images: Float32Array) -> Answers:
+        """Classify canonical images, and read the taps on the way; images and errors as for `logits`."""
+        rows, taps = self._outputs(as_spec_images(images, self.spec))
         if rows.shape[1] != len(self.labels):
-            raise ClassifierError(f"{self._name}: put out {rows.shape[1]} classes instead of {len(self.labels)}")
-        return to_logits(rows, self.output_kind)
+            raise ClassifierError(f"{self.name}: put out {rows.shape[1]} classes instead of {len(self.labels)}")
+        return Answers(to_logits(rows, self.output_kind), taps)
 
-    def _outputs(self, images: Float32Array) -> Float32Array:
+    def _outputs(self, images: Float32Array) -> tuple[Float32Array, Float32Array]:
         chunks = [self._run(images[start : start + self._chunk]) for start in range(0, len(images), self._chunk)]
-        return np.concatenate(chunks)
+        rows, taps = zip(*chunks, strict=True)
+        return np.concatenate(rows), np.concatenate(taps)
 
-    def _run(self, images: Float32Array) -> Float32Array:
+    def _run(self, images: Float32Array) -> tuple[Float32Array, Float32Array]:
         batch = self.spec.encode(filled(images, self.fixed_batch or 1))
+        names = [self.output_name, TAPS_OUTPUT] if self.tap_count else [self.output_name]
         try:
-            (output,) = self._session.run([self.output_name], {self.input_name: batch})
+            output, *taps = self._session.run(names, {self.input_name: batch})
         # ONNX Runtime's exceptions share no base class below Exception.
         except Exception as error:
-            raise ClassifierError(f"{self._name}: the graph failed: {str(error).splitlines()[0]}") from error
-        return as_rows(output, len(batch), self._name)[: len(images)]
+            raise ClassifierError(f"{self.name}: the graph failed: {str(error).splitlines()[0]}") from error
+        rows = as_rows(output, len(batch), self.name)[: len(images)]
+        return rows, self._tap_rows(taps, len(batch))[: len(images)]
+
+    def _tap_rows(self, taps: Sequence[Any], count: int) -> Float32Array:
+        """The taps' output, checked; empty rows where there are no taps."""
+        if not taps:
+            return np.empty((count, 0), np.float32)
+        rows = as_rows(taps[0], count, f"{self.name}, taps")
+        if rows.shape[1] != self.tap_count:
+            raise ClassifierError(f"{self.name}: its taps gave {rows.shape[1]} numbers instead of {self.tap_count}")
+        return rows
+
+
+def _tap_count(outputs: Sequence[Any]) -> int:
+    """Numbers per image in the taps' output; 0 where there is none."""
+    widths = [entry.shape[1] for entry in outputs if entry.name == TAPS_OUTPUT and len(entry.shape) == 2]  # noqa: PLR2004 - a matrix
+    return widths[0] if widths and isinstance(widths[0], int) else 0
 
 
 def _class_output(outputs: Sequence[Any], wanted: str | None) -> str:
@@ -120,6 +145,7 @@ def _class_output(outputs: Sequence[Any], wanted: str | None) -> str:
             names = ", ".join(entry.name for entry in outputs)
             raise ClassifierError(f"output_name: the model has no output {wanted!r}; it has {names}")
         return wanted
+    outputs = [entry for entry in outputs if entry.name != TAPS_OUTPUT]
     if len(outputs) == 1:
         return str(outputs[0].name)
     matrices = [str(o.name) for o in outputs if "float" in o.type and len(o.shape) == 2]  # noqa: PLR2004 - a matrix

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from detector.classifiers.base import ChannelOrder, Float32Array, ImageSpec, Layout, OutputKind, PixelType
+from detector.classifiers.base import Answers, ChannelOrder, Float32Array, ImageSpec, Layout, OutputKind, PixelType
 from detector.classifiers.options import SpecOptions, check_spec, infer_spec
 from detector.classifiers.outputs import (
     as_rows,
@@ -63,6 +63,7 @@ class TorchClassifier:
         self.device = _device(module)
         self.fixed_batch = fixed_batch
         self.spec = spec
+        self.tap_count = 0
         self._name = name
         answers = self._rows(probe_images(spec))
         self.labels = class_names(labels, answers.shape[1])
@@ -82,6 +83,10 @@ class TorchClassifier:
             ClassifierError: The module failed, or put out something that is not (N, classes) finite numbers.
         """
         return to_logits(self._rows(as_spec_images(images, self.spec)), self.output_kind)
+
+    def answers(self, images: Float32Array) -> Answers:
+        """As `logits`; a torch module has no taps."""
+        return Answers(self.logits(images), np.empty((len(images), 0), np.float32))
 
     def differentiable_logits(self, images: Tensor) -> Tensor:
         """Classify canonical images with gradients to the pixels.
