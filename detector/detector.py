@@ -13,7 +13,6 @@ from detector.engine.reference import ReferenceEngine
 from detector.errors import BundleError, ClassifierError, ClassifierMismatchError
 from detector.images import to_canonical
 from detector.paths import barriers
-from detector.profiles import PathProfile
 from detector.scoring.features import feature_names, profile_features
 from detector.scoring.runner import OnnxScorer
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from detector.bundle import Bundle
     from detector.classifiers.base import Classifier, Float32Array
+    from detector.profiles import PathProfile
     from detector.verdicts import Verdict
 
 _CANARY_TOLERANCE = (
@@ -73,7 +73,7 @@ class Detection:
             self.verdicts[rows],
             self.barrier_heights[rows],
             self.barrier_gaps[rows],
-            PathProfile(self.profile.plan, self.profile.logits[rows]),
+            self.profile.take(rows),
         )
 
 
@@ -96,9 +96,12 @@ class Detector:
         _check_canaries(bundle, self.classifier)
         self._engine = ReferenceEngine(self.classifier, bundle.parts.prototypes, bundle.manifest.plan)
         self._scorer = OnnxScorer(bundle.parts.scorer)
-        wanted = len(feature_names(bundle.manifest.plan))
+        wanted = len(feature_names(bundle.manifest.plan, self.classifier.tap_count))
         if self._scorer.features != wanted:
-            raise BundleError(f"the scorer reads {self._scorer.features} features, but the path plan gives {wanted}")
+            raise BundleError(
+                f"the scorer reads {self._scorer.features} features, but the path plan and the classifier's taps give "
+                f"{wanted}"
+            )
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Self:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.profiles import PathKind, PathTarget, runner_up_classes
+from detector.profiles import PathKind, PathTarget, View, runner_up_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
     from detector.profiles import PathPlan, PathProfile
 
+_SHIFT_SHARE = 32  # of the image's size
 _BLUR_TRUNCATE = 4.0  # standard deviations kept of the Gaussian's tail
 
 
@@ -94,6 +95,17 @@ def interpolate(images: Float32Array, targets: Float32Array, alphas: Sequence[fl
     weights = np.asarray(alphas, np.float32)[:, None, None, None]
     points: Float32Array = (np.float32(1) - weights) * images[:, None, None] + weights * targets[:, :, None]
     return points
+
+
+def view_images(images: Float32Array, view: View) -> Float32Array:
+    """Images (N, channels, height, width) in another view, of the same shape."""
+    match view:
+        case View.MIRROR:
+            return images[..., ::-1]
+        case View.SHIFT:
+            height, width = images.shape[-2:]
+            rows, columns = (np.maximum(np.arange(n) - max(1, n // _SHIFT_SHARE), 0) for n in (height, width))
+            return images[..., rows[:, None], columns]
 
 
 def gaussian_blur(images: Float32Array, sigma: float) -> Float32Array:

@@ -37,6 +37,17 @@ class PathKind(StrEnum):
     BLUR = "blur"
 
 
+class View(StrEnum):
+    """Another view of the image, asked once: what it shows is the same, so a natural image keeps its answer.
+
+    MIRROR: left and right exchanged. SHIFT: moved down and right by a 32nd of its size, at least one pixel, its edge
+    repeated.
+    """
+
+    MIRROR = "mirror"
+    SHIFT = "shift"
+
+
 @dataclass(frozen=True)
 class PathTarget:
     """One path of the plan: its kind, and which of a class's prototypes it leads to (0 for a blur).
@@ -67,15 +78,20 @@ class PathPlan:
         alphas: Inner grid points, rising, in (0, 1]. The image itself (alpha 0) is shared by all paths and always
             asked once. A prototype's own answer (alpha 1) does not depend on the image and is kept in the bundle.
         blur_sigma: Standard deviation of the Gaussian blur, pixels of the classifier's input.
+        tapped: Which of the paths are walked with an eye on the taps, as rising positions in `targets`. The image
+            itself is tapped too, unless there is none.
+        views: Other views of the image, each asked once.
 
     Raises:
         CalibrationError: No path, a grid that does not rise within (0, 1], a blur that is none or wider than
-            `MAX_BLUR_SIGMA`, or more than `MAX_FORWARDS`.
+            `MAX_BLUR_SIGMA`, a tapped path that is none of `targets`, a view named twice, or more than `MAX_FORWARDS`.
     """
 
     targets: tuple[PathTarget, ...]
     alphas: tuple[float, ...]
     blur_sigma: float = 1.0
+    tapped: tuple[int, ...] = ()
+    views: tuple[View, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -85,6 +101,10 @@ class PathPlan:
             raise CalibrationError(f"alphas must rise within (0, 1], not {self.alphas}")
         if not 0 < self.blur_sigma <= MAX_BLUR_SIGMA:
             raise CalibrationError(f"blur_sigma must be positive, at most {MAX_BLUR_SIGMA:g}, not {self.blur_sigma}")
+        if list(self.tapped) != sorted(set(self.tapped) & set(range(len(self.targets)))):
+            raise CalibrationError(f"tapped must name paths by rising positions in targets, not {self.tapped}")
+        if len(set(self.views)) != len(self.views):
+            raise CalibrationError(f"views must differ, not {self.views}")
         if self.forwards_per_image > MAX_FORWARDS:
             raise CalibrationError(
                 f"the paths cost {self.forwards_per_image} forwards per image, at most {MAX_FORWARDS} are accepted; "
@@ -98,8 +118,14 @@ class PathPlan:
 
     @property
     def forwards_per_image(self) -> int:
-        """Classifier forwards one image costs: itself once, and every inner point of every path."""
-        return 1 + len(self.targets) * len(self.alphas)
+        """Classifier forwards one image costs: itself once, every inner point of every path, and every view."""
+        return 1 + len(self.targets) * len(self.alphas) + len(self.views)
+
+    @property
+    def tapped_points(self) -> tuple[str, ...]:
+        """The points at which taps are read, in order: ``image``, then ``path:alpha`` along each tapped path."""
+        inner = (f"{self.targets[at].name}:{alpha:.4g}" for at in self.tapped for alpha in self.alphas)
+        return ("image", *inner) if self.tapped else ()
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready mapping that `from_json` reads back."""
@@ -107,6 +133,8 @@ class PathPlan:
             "targets": [{"kind": t.kind.value, "index": t.index} for t in self.targets],
             "alphas": list(self.alphas),
             "blur_sigma": self.blur_sigma,
+            "tapped": list(self.tapped),
+            "views": [view.value for view in self.views],
         }
 
     @classmethod
@@ -121,6 +149,8 @@ class PathPlan:
                 targets=tuple(PathTarget(PathKind(t["kind"]), int(t["index"])) for t in fields["targets"]),
                 alphas=tuple(float(a) for a in fields["alphas"]),
                 blur_sigma=float(fields["blur_sigma"]),
+                tapped=tuple(int(at) for at in fields["tapped"]),
+                views=tuple(View(view) for view in fields["views"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CalibrationError(f"path plan: unreadable field: {error!r}") from error
@@ -133,15 +163,24 @@ class PathProfile:
     Args:
         plan: The paths and the grid.
         logits: float32 (N, paths, grid, classes); grid point 0 is the image itself, the same on every path.
+        taps: float32 (N, tapped points, numbers): the taps, at `plan.tapped_points`; None where nothing is tapped.
+        views: float32 (N, views, classes): logits of `plan.views`; None where there are none.
     """
 
     plan: PathPlan
     logits: Float32Array
+    taps: Float32Array | None = None
+    views: Float32Array | None = None
 
     @property
     def image_logits(self) -> Float32Array:
         """float32 (N, classes): the classifier's answer on the images themselves."""
         return self.logits[:, 0, 0]
+
+    def take(self, rows: slice) -> PathProfile:
+        """The profile of some of the images."""
+        taps, views = (None if part is None else part[rows] for part in (self.taps, self.views))
+        return PathProfile(self.plan, self.logits[rows], taps, views)
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
@@ -175,24 +214,28 @@ def path_losses(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Arra
     """Cross-entropy of one class per image along its paths.
 
     Args:
-        logits: float32 (N, paths, grid, classes).
+        logits: float32 (N, ..., classes), such as (N, paths, grid, classes).
         classes: int64 (N,), the class per image.
 
     Returns:
-        float32 (N, paths, grid), nats, >= 0.
+        float32 (N, ...), nats, >= 0.
     """
     top = logits.max(axis=-1, keepdims=True)
     log_total = np.log(np.exp(logits - top).sum(axis=-1)) + top[..., 0]
-    return np.maximum(log_total - _logit_of(logits, classes), 0)
+    return np.maximum(log_total - logits_of(logits, classes), 0)
 
 
 def path_margins(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
     """One class's logit minus the largest other logit, shapes as in `path_losses`; any sign."""
-    own = _logit_of(logits, classes)
     others = logits.copy()
-    np.put_along_axis(others, classes[:, None, None, None], -np.inf, axis=-1)
-    return own - others.max(axis=-1)
+    np.put_along_axis(others, _aligned(classes, logits), -np.inf, axis=-1)
+    return logits_of(logits, classes) - others.max(axis=-1)
 
 
-def _logit_of(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
-    return np.take_along_axis(logits, classes[:, None, None, None], axis=-1)[..., 0]
+def logits_of(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
+    """One class's logit per image along its paths, shapes as in `path_losses`."""
+    return np.take_along_axis(logits, _aligned(classes, logits), axis=-1)[..., 0]
+
+
+def _aligned(classes: NDArray[np.int64], logits: Float32Array) -> NDArray[np.int64]:
+    return classes.reshape(-1, *(1,) * (logits.ndim - 1))

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.paths import interpolate, path_targets
+from detector.paths import interpolate, path_targets, view_images
 from detector.profiles import PathProfile
 
 if TYPE_CHECKING:
-    from detector.classifiers.base import Classifier, Float32Array
+    from detector.classifiers.base import Answers, Classifier, Float32Array
     from detector.paths import Prototypes
     from detector.profiles import PathPlan
 
@@ -41,15 +41,29 @@ class ReferenceEngine:
             The profile of all N images, `plan.forwards_per_image` classifier forwards each.
         """
         size = max(1, _POINTS_AT_ONCE // (self._plan.forwards_per_image - 1))
-        chunks = [self._walk(images[i : i + size]) for i in range(0, len(images), size)]
-        return PathProfile(self._plan, np.concatenate(chunks))
+        walks = [self._walk(images[i : i + size]) for i in range(0, len(images), size)]
+        logits, taps, views = (np.concatenate(parts) for parts in zip(*walks, strict=True))
+        return PathProfile(self._plan, logits, taps if self._plan.tapped else None, views if self._plan.views else None)
 
-    def _walk(self, images: Float32Array) -> Float32Array:
-        """Logits (n, paths, grid, classes) of a chunk that fits in memory."""
-        start = self._classifier.logits(images)
-        targets = path_targets(images, start, self._plan, self._prototypes)
+    def _walk(self, images: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """Logits, taps and views, shaped as in `PathProfile`, of a chunk that fits in memory."""
+        start = self._classifier.answers(images)
+        targets = path_targets(images, start.logits, self._plan, self._prototypes)
         points = interpolate(images, targets, self._plan.alphas)
-        inner = self._classifier.logits(points.reshape(-1, *images.shape[1:]))
-        inner = inner.reshape(*points.shape[:3], -1)
-        origin = np.broadcast_to(start[:, None, None], (*inner.shape[:2], 1, inner.shape[3]))
-        return np.concatenate([origin, inner], axis=2)
+        inner = self._classifier.answers(points.reshape(-1, *images.shape[1:]))
+        logits = inner.logits.reshape(*points.shape[:3], -1)
+        origin = np.broadcast_to(start.logits[:, None, None], (*logits.shape[:2], 1, logits.shape[3]))
+        taps = inner.taps.reshape(*points.shape[:3], self._classifier.tap_count)
+        return np.concatenate([origin, logits], axis=2), self._tapped(start.taps, taps), self._views(images, start)
+
+    def _views(self, images: Float32Array, start: Answers) -> Float32Array:
+        """Logits (n, views, classes) of the plan's other views of the images."""
+        seen = [self._classifier.logits(view_images(images, view)) for view in self._plan.views]
+        return np.stack(seen, axis=1) if seen else np.empty((len(images), 0, start.logits.shape[1]), np.float32)
+
+    def _tapped(self, start: Float32Array, inner: Float32Array) -> Float32Array:
+        """The taps (n, tapped points, numbers) of a plan, of those of the images and of all points of their paths."""
+        if not self._plan.tapped:
+            return np.empty((len(start), 0, start.shape[1]), np.float32)
+        along = inner[:, list(self._plan.tapped)].reshape(len(start), -1, start.shape[1])
+        return np.concatenate([start[:, None], along], axis=1)

@@ -1,8 +1,9 @@
 """Profile to features: what a scorer reads.
 
-Every channel is one number per point of the walk that does not change when a constant is added to all logits, so a
-classifier that puts out log-probabilities gets the same features as one that puts out logits, and none of them
-depends on the number of classes.
+Every channel of the logits is one number per point of the walk that does not change when a constant is added to all
+logits, so a classifier that puts out log-probabilities gets the same features as one that puts out logits, and none of
+them depends on the number of classes. Taps are read as they are at the image itself, and by how they move from there at
+every other tapped point.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.profiles import logits_of, path_losses, path_margins
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from detector.classifiers.base import Float32Array
     from detector.profiles import PathPlan, PathProfile
 
@@ -20,10 +25,20 @@ CHANNELS = ("margin", "loss", "runner_up_margin", "elevation", "spread", "log_ev
 mean logit; the standard deviation of the logits; and log-sum-exp of the logits above their mean."""
 
 
-def feature_names(plan: PathPlan) -> tuple[str, ...]:
-    """The names of the features, in order: ``channel@image`` once, then ``channel@path:alpha`` for each inner point."""
-    points = ["image", *(f"{t.name}:{alpha:.4g}" for t in plan.targets for alpha in plan.alphas)]
-    return tuple(f"{channel}@{point}" for channel in CHANNELS for point in points)
+def feature_names(plan: PathPlan, taps: int = 0) -> tuple[str, ...]:
+    """The names of the features, in order.
+
+    ``channel@image`` once, then ``channel@path:alpha`` for each inner point, then ``channel@view``; then, where paths
+    are tapped, ``tap[i]@image`` and ``tap[i]@path:alpha`` for each number of the taps.
+
+    Args:
+        plan: Of the profile.
+        taps: Numbers the classifier's taps give per image.
+    """
+    inner = [f"{target.name}:{alpha:.4g}" for target in plan.targets for alpha in plan.alphas]
+    points = ["image", *inner, *(view.value for view in plan.views)]
+    channels = [f"{channel}@{point}" for channel in CHANNELS for point in points]
+    return (*channels, *(f"tap[{i}]@{point}" for point in plan.tapped_points for i in range(taps)))
 
 
 def profile_features(profile: PathProfile) -> Float32Array:
@@ -33,25 +48,34 @@ def profile_features(profile: PathProfile) -> Float32Array:
         profile: N images' path profile.
 
     Returns:
-        float32 (N, channels * (1 + paths * inner alphas)), in the order of `feature_names`.
+        float32 (N, features), in the order of `feature_names`.
     """
+    points = _points(profile)
+    features = _channels(points, profile.predicted, profile.runner_up)
+    if profile.taps is not None:
+        start = profile.taps[:, :1]
+        features += [start[:, 0], (profile.taps[:, 1:] - start).reshape(len(start), -1)]
+    return np.concatenate(features, axis=1, dtype=np.float32)
+
+
+def _points(profile: PathProfile) -> Float32Array:
+    """Logits (N, points, classes): the image's first and once, then those of its paths and views."""
     logits = profile.logits
-    runner_up = profile.runner_up[:, None, None, None]
-    predicted = profile.predicted[:, None, None, None]
-    own = np.take_along_axis(logits, predicted, axis=-1)[..., 0]
-    centre = logits.mean(axis=-1)
-    elevation = own - centre
-    channels = (
-        profile.margins,
-        profile.losses,
-        own - np.take_along_axis(logits, runner_up, axis=-1)[..., 0],
+    inner = logits[:, :, 1:].reshape(len(logits), -1, logits.shape[3])
+    views = () if profile.views is None else (profile.views,)
+    return np.concatenate([logits[:, 0, :1], inner, *views], axis=1)
+
+
+def _channels(points: Float32Array, predicted: NDArray[np.int64], runner_up: NDArray[np.int64]) -> list[Float32Array]:
+    """The channels of logits, each (N, points), in the order of `CHANNELS`."""
+    own = logits_of(points, predicted)
+    centre = points.mean(axis=-1)
+    losses, elevation = path_losses(points, predicted), own - centre
+    return [
+        path_margins(points, predicted),
+        losses,
+        own - logits_of(points, runner_up),
         elevation,
-        logits.std(axis=-1),
-        profile.losses + elevation,
-    )
-    return np.concatenate([_flatten(values) for values in channels], axis=1, dtype=np.float32)
-
-
-def _flatten(values: Float32Array) -> Float32Array:
-    """(N, paths, grid) to (N, 1 + paths * inner), the shared image point first and once."""
-    return np.concatenate([values[:, 0, :1], values[:, :, 1:].reshape(len(values), -1)], axis=1)
+        points.std(axis=-1),
+        losses + elevation,
+    ]

@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from onnx import helper, numpy_helper
-from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType
-from sklearn.ensemble import GradientBoostingClassifier
+from onnx import helper
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detector.errors import CalibrationError
-from detector.scoring.fitted import OPSETS, FittedScorer, scorer_graph
+from detector.scoring.fitted import FittedScorer, scorer_graph
 from detector.scoring.runner import INPUT, OUTPUT
+from detector.scoring.trees import tree_node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +26,14 @@ if TYPE_CHECKING:
 NAME = "supervised"
 MIN_IMAGES = 20
 _TREES: Final = {
-    "n_estimators": 400,
-    "learning_rate": 0.05,
-    "max_depth": 4,
-    "subsample": 0.5,
+    "max_iter": 300,
+    "learning_rate": 0.08,
+    "max_leaf_nodes": 15,
+    "min_samples_leaf": 10,
+    "l2_regularization": 1.0,
     "max_features": 0.1,
-    "min_samples_leaf": 5,
+    "max_bins": 63,
+    "early_stopping": False,
 }
 
 
@@ -44,7 +45,7 @@ def fit_supervised(benign: Float32Array, attacked: Mapping[str, Float32Array], *
     Args:
         benign: float32 (N, features), N >= 20.
         attacked: float32 (M, features) per attack; those without images are left out.
-        seed: Of the trees' subsampling.
+        seed: Of the features each split may look at.
 
     Raises:
         CalibrationError: Too few benign or attacked images.
@@ -59,22 +60,17 @@ def fit_supervised(benign: Float32Array, attacked: Mapping[str, Float32Array], *
     features = np.concatenate([benign, *groups])
     adversarial = np.arange(len(features)) >= len(benign)
     weights = [np.ones(len(benign))] + [np.full(len(g), len(benign) / len(groups) / len(g)) for g in groups]
-    trees = GradientBoostingClassifier(**_TREES, random_state=seed)
+    trees = HistGradientBoostingClassifier(**_TREES, random_state=seed)
     trees.fit(features, adversarial, sample_weight=np.concatenate(weights))
     return FittedScorer(NAME, _graph(trees, features.shape[1]).SerializeToString(deterministic=True))
 
 
-def _graph(trees: GradientBoostingClassifier, features: int) -> ModelProto:
-    """The trees' own nodes, renamed to read `features`, then softplus of the log-odds of being adversarial."""
-    options = {id(trees): {"raw_scores": True, "zipmap": False}}
-    converted = to_onnx(
-        trees, initial_types=[(INPUT, FloatTensorType([None, features]))], options=options, target_opset=OPSETS
-    )
-    log_odds = converted.graph.output[1].name  # (N, 2): minus and plus the log-odds
+def _graph(trees: HistGradientBoostingClassifier, features: int) -> ModelProto:
+    """The trees, then softplus of the log-odds of being adversarial."""
     nodes = [
-        *converted.graph.node,
-        helper.make_node("Gather", [log_odds, "adversarial_column"], ["log_odds"], axis=1),
-        helper.make_node("Softplus", ["log_odds"], [OUTPUT]),
+        tree_node(trees, INPUT, "log_odds"),
+        helper.make_node("Softplus", ["log_odds"], ["scores"]),
+        helper.make_node("Squeeze", ["scores", "column"], [OUTPUT]),
     ]
-    constants = [*converted.graph.initializer, numpy_helper.from_array(np.array(1, np.int64), "adversarial_column")]
+    constants = [helper.make_tensor("column", 7, [1], [1])]
     return scorer_graph(nodes, constants, features)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.classifiers.base import ChannelOrder, ImageSpec, OutputKind
+from detector.classifiers.base import Answers, ChannelOrder, ImageSpec, OutputKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ class FormulaClassifier:
 
     output_kind = OutputKind.LOGITS
     description = "a formula"
+    tap_count = 0
 
     def __init__(
         self, formula: Callable[[Float32Array], Float32Array], classes: int, spec: ImageSpec = ONE_PIXEL
@@ -40,6 +41,10 @@ class FormulaClassifier:
         self.labels = tuple(f"class_{c}" for c in range(classes))
         self.asked = 0
         self.largest = 0
+
+    def answers(self, images: Float32Array) -> Answers:
+        """Logits, and no taps."""
+        return Answers(self.logits(images), np.empty((len(images), 0), np.float32))
 
     def logits(self, images: Float32Array) -> Float32Array:
         """Logits (N, classes) of canonical images."""
