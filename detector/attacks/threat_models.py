@@ -331,5 +331,18 @@ THREAT_MODELS = (
 )
 """What a detector is judged by: budgets are those of photographs, small or not; digits need more."""
 
-CALIBRATION_ATTACKS = (fgsm(4), fgsm(8), pgd(2), pgd(8), pgd_l2(0.5), cw(0.5))
-"""What the supervised scorer is trained on: one-step and iterated, bounded and smallest, shallow and deep."""
+CALIBRATION_ATTACKS = (
+    fgsm(4),
+    fgsm(8),
+    pgd(1),
+    pgd(2),
+    pgd(8),
+    pgd_l2(0.5),
+    cw(0.5),
+    fmn(),
+    square(8, queries=300),
+    spatial(),
+    patch(),
+    unconstrained(steps=100),
+)
+"""What the supervised scorer is trained on: something of every kin but transfer, shallow and deep."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from detector.classifiers.gradients import match_gradients
-from detector.classifiers.loading import load_classifier
+from detector.classifiers.loading import load_classifier, tapped
 from detector.data.alignment import align_labels
 from detector.data.opening import open_images
 from detector.data.source import read_all
@@ -54,6 +54,7 @@ def load_inputs(
     limit: int | None = None,
     seed: int = 0,
     threads: int | None = None,
+    taps: bool = True,
 ) -> CalibrationInputs:
     """Load all that a calibration needs.
 
@@ -68,12 +69,15 @@ def load_inputs(
         limit: Most images.
         seed: Of the choice of images.
         threads: CPU threads of the classifier.
+        taps: Whether to tap hidden layers of the classifier.
 
     Raises:
         ClassifierError: The classifier or the gradients can't be used.
         DataError: The images or their labels can't be used.
     """
     loaded = load_classifier(classifier, spec_options=spec, labels_file=labels, state=state, threads=threads)
+    if taps:
+        loaded = tapped(loaded, threads=threads)
     progress.note(f"classifier: {loaded.classifier.description}")
     for note in loaded.notes:
         progress.note(f"classifier: {note}")

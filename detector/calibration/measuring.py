@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detector.attacks.libraries import library_available
+from detector.attacks.running import obstacle
 from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import CALIBRATION_ATTACKS
 from detector.calibration.attacking import AttackedImages, attack_successfully, strong_enough
@@ -61,7 +62,7 @@ class Measurements:
     ) -> None:
         self._inputs, self._options, self._progress = inputs, options, progress
         self._classifier = inputs.loaded.classifier
-        self.plan = options.plan(self._classifier.spec)
+        self.plan = options.plan(self._classifier.spec, taps=self._classifier.tap_count > 0)
         self.store = StageStore(folder, self._identity())
 
     def images_at(self, rows: NDArray[np.int64] | slice) -> Float32Array:
@@ -118,27 +119,36 @@ class Measurements:
         return self._features("benign images", len(self._inputs.images.pixels), self.images_at, {})
 
     @cached_property
-    def attacked(self) -> dict[str, tuple[Float32Array, NDArray[np.int64]]]:
-        """Per attack: the features of its successes, and which attacked image each came from."""
+    def moved(self) -> dict[str, tuple[ThreatModel, AttackedImages]]:
+        """Per attack: what was run, and its successes among the images that fit the scorer."""
         gradients = self._inputs.gradients
         if not self.supervised or gradients is None:
             return {}
         right = self.split.fit[self.predicted[self.split.fit] == self.truth[self.split.fit]]
         sources = right[: self._options.attack_images]
         target = AttackTarget(gradients, self.images_at(sources), self.truth[sources])
-        done: dict[str, tuple[Float32Array, NDArray[np.int64]]] = {}
+        done: dict[str, tuple[ThreatModel, AttackedImages]] = {}
         for given in CALIBRATION_ATTACKS:
+            if reason := obstacle(given, target):
+                self._progress.note(f"left out: {reason}")
+                continue
             model = strong_enough(given, self._classifier, target, seed=self._options.seed)
             if model.name in done:
                 continue
             if model != given:
                 self._progress.note(f"{given.name} moves too few images; using {model.name}")
-            moved = self._attack(model, target)
-            if len(moved.rows):
-                features = self._features(model.name, len(moved.rows), moved.images.__getitem__, {"attack": model.name})
-                done[model.name] = (features, moved.rows)
-            self._progress.note(f"{model.name}: {len(moved.rows)} of {len(sources)} images moved")
+            done[model.name] = (model, self._attack(model, target))
+            self._progress.note(f"{model.name}: {len(done[model.name][1].rows)} of {len(sources)} images moved")
         return done
+
+    @cached_property
+    def attacked(self) -> dict[str, tuple[Float32Array, NDArray[np.int64]]]:
+        """Per attack that moved any image: the features of its successes, and which attacked image each came from."""
+        return {
+            name: (self._features(name, len(moved.rows), moved.images.__getitem__, {"attack": name}), moved.rows)
+            for name, (_, moved) in self.moved.items()
+            if len(moved.rows)
+        }
 
     def _identity(self) -> dict[str, Any]:
         """All that decides every stage."""

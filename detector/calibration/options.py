@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from detector.attacks.threat_models import CALIBRATION_ATTACKS
 from detector.conformal import PRIOR_STRENGTH
 from detector.errors import CalibrationError
-from detector.profiles import PathKind, PathPlan, PathTarget
+from detector.profiles import PathKind, PathPlan, PathTarget, View
 from detector.prototypes.options import SynthesisOptions
 from detector.verdicts import TargetRates
 
@@ -41,6 +41,7 @@ class CalibrationOptions:
         blur: Whether to walk to the image's own blurred copy.
         blur_sigma: Its standard deviation, pixels; None takes sqrt(side / 32), at least 0.7.
         points: Inner grid points per path.
+        views: Whether to ask for other views of the image too.
         fit_fraction: Of the images, that go to the scorer; the rest calibrate the p-values.
         attack_images: Most images attacked, by each attack.
         prior_strength: Of `ConformalCalibration`, images.
@@ -56,9 +57,10 @@ class CalibrationOptions:
     runner_up_prototypes: int = 1
     blur: bool = True
     blur_sigma: float | None = None
-    points: int = 8
+    points: int = 4
+    views: bool = True
     fit_fraction: float = 0.4
-    attack_images: int = 400
+    attack_images: int = 250
     prior_strength: float = PRIOR_STRENGTH
     seed: int = 0
 
@@ -73,10 +75,11 @@ class CalibrationOptions:
         if self.points < 1 or self.attack_images < 1:
             raise CalibrationError("points and attack_images must be at least 1")
 
-    def plan(self, spec: ImageSpec) -> PathPlan:
+    def plan(self, spec: ImageSpec, *, taps: bool = False) -> PathPlan:
         """The paths and the grid for a classifier's images.
 
-        The grid is even and stops short of alpha 1: a prototype's own answer is known.
+        The grid is even and stops short of alpha 1: a prototype's own answer is known. Where the classifier has taps,
+        they are read along the last path: the one to the blurred copy, if it is walked.
         """
         targets = [PathTarget(PathKind.PROTOTYPE, i) for i in range(self.prototypes.per_class)]
         targets += [PathTarget(PathKind.RUNNER_UP_PROTOTYPE, i) for i in range(self.runner_up_prototypes)]
@@ -84,7 +87,8 @@ class CalibrationOptions:
             targets.append(PathTarget(PathKind.BLUR))
         alphas = tuple(i / (self.points + 1) for i in range(1, self.points + 1))
         automatic = max(_SMALLEST_BLUR, math.sqrt(min(spec.height, spec.width) / _BLUR_REFERENCE))
-        return PathPlan(tuple(targets), alphas, self.blur_sigma or automatic)
+        tapped = (len(targets) - 1,) if taps else ()
+        return PathPlan(tuple(targets), alphas, self.blur_sigma or automatic, tapped, tuple(View) if self.views else ())
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready record for provenance."""

@@ -57,6 +57,7 @@ def calibrate(
     *,
     progress: Progress,
     overwrite: bool = False,
+    measured: Measurements | None = None,
 ) -> CalibrationResult:
     """Calibrate a detector and write its bundle.
 
@@ -69,26 +70,35 @@ def calibrate(
         out: The bundle folder to make.
         progress: Watches.
         overwrite: Replace a bundle that is there.
+        measured: What was measured already, of the same inputs and options; its stages are kept. None measures here.
 
     Raises:
         CalibrationError: The data does not fit; nothing is written.
         BundleError: `out` is taken or can't be written.
     """
     check_free(out, overwrite=overwrite)
-    run = _Calibration(inputs, options, out, progress)
-    result = run.write(overwrite=overwrite)
-    run.measured.store.clear()
+    own = measured or Measurements(inputs, options, out.parent / f".{out.name}.work", progress)
+    result = _Calibration(inputs, options, out, progress, own).write(overwrite=overwrite)
+    if measured is None:
+        own.store.clear()
     return result
 
 
 class _Calibration:
     """One calibration under way."""
 
-    def __init__(self, inputs: CalibrationInputs, options: CalibrationOptions, out: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        inputs: CalibrationInputs,
+        options: CalibrationOptions,
+        out: Path,
+        progress: Progress,
+        measured: Measurements,
+    ) -> None:
         check_amount(len(inputs.images.pixels), options)
         self.inputs, self.options, self.out, self.progress = inputs, options, out, progress
         self.classifier = inputs.loaded.classifier
-        self.measured = Measurements(inputs, options, out.parent / f".{out.name}.work", progress)
+        self.measured = measured
         self.warnings: list[str] = []
 
     @cached_property

@@ -35,7 +35,7 @@ class StageStore:
 
     def __init__(self, folder: Path, inputs: Mapping[str, Any]) -> None:
         self.folder = folder
-        self._inputs = dict(inputs)
+        self.identity = dict(inputs)
 
     def run(self, name: str, compute: Callable[[], Arrays], **depends: Any) -> tuple[Arrays, bool]:
         """The stage's arrays, and whether they were found rather than computed.
@@ -64,7 +64,7 @@ class StageStore:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _key(self, name: str, depends: Mapping[str, Any]) -> str:
-        fields = {"version": _VERSION, "stage": name, "inputs": self._inputs, "depends": depends}
+        fields = {"version": _VERSION, "stage": name, "inputs": self.identity, "depends": depends}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
 

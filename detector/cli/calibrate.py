@@ -76,10 +76,14 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     suspect_rate: Annotated[float, _option("Benign images judged SUSPECT or worse.", _DETECTOR)] = 0.05,
     adversarial_rate: Annotated[float, _option("Benign images judged ADVERSARIAL.", _DETECTOR)] = 0.01,
     fit_fraction: Annotated[float, _option("Share of the images that fits the scorer.", _DETECTOR)] = 0.4,
-    points: Annotated[int, _option("Grid points per path, the image aside.", _DETECTOR)] = 8,
+    points: Annotated[int, _option("Grid points per path, the image aside.", _DETECTOR)] = 4,
     runner_ups: Annotated[int, _option("Paths to prototypes of the runner-up class.", _DETECTOR)] = 1,
     blur: Annotated[bool, _option("Also walk to the image's own blurred copy.", _DETECTOR)] = True,
-    attack_images: Annotated[int, _option("Images attacked, by each attack.", _DETECTOR)] = 400,
+    views: Annotated[bool, _option("Also ask for the image mirrored and shifted.", _DETECTOR)] = True,
+    taps: Annotated[
+        bool, _option("Also read hidden layers of the classifier; without, the scorer needs logits alone.", _DETECTOR)
+    ] = True,
+    attack_images: Annotated[int, _option("Images attacked, by each attack.", _DETECTOR)] = 250,
     prototypes: Annotated[int, _option("Prototypes of each class, and paths to them.", _PROTOTYPES)] = 2,
     prototype_start: Annotated[
         PrototypeStart, _option("What the optimisation starts from.", _PROTOTYPES)
@@ -122,6 +126,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             ),
             runner_up_prototypes=runner_ups,
             blur=blur,
+            views=views,
             points=points,
             fit_fraction=fit_fraction,
             attack_images=attack_images,
@@ -148,6 +153,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
                 limit=limit,
                 seed=seed,
                 threads=threads,
+                taps=taps,
                 progress=bars,
             )
             result = run_calibration(inputs, options, out, progress=bars, overwrite=overwrite)
