@@ -1,0 +1,183 @@
+"""The guard with only some of its evidence: what every channel adds, and what it costs.
+
+Scorers are fitted on some of the features alone, on the same images and by the same protocol. They are also fitted with
+every kin of attacks left out, so that each attack can be judged by a scorer that saw nothing like it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.evaluation.protocol import Graded, Judge
+from detector.evaluation.results import ScorerResult
+from detector.profiles import PathKind
+from detector.scoring.features import feature_names
+from detector.scoring.one_class import fit_one_class
+from detector.scoring.supervised import fit_supervised
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from detector.classifiers.base import Float32Array
+    from detector.evaluation.material import Material
+    from detector.evaluation.results import Detected
+    from detector.profiles import PathPlan
+    from detector.scoring.fitted import FittedScorer
+
+HELD_OUT = 4  # as in a calibration, every fourth attacked image is kept from the scorer
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Some of the evidence.
+
+    Args:
+        name: In words.
+        columns: int64, the features it reads.
+        forwards: What it costs per image.
+    """
+
+    name: str
+    columns: NDArray[np.int64]
+    forwards: int
+
+
+def channels(plan: PathPlan, taps: int) -> tuple[Channel, ...]:
+    """Ever more evidence: prototype paths alone first, all of the plan last, and all but the prototypes."""
+    points = len(plan.alphas)
+    kinds = [kind for kind in PathKind if any(target.kind is kind for target in plan.targets)]
+    cost = {kind: points * sum(target.kind is kind for target in plan.targets) for kind in kinds}
+    steps: list[tuple[str, list[str], int]] = [(_WORDS[kind], [kind.value], cost[kind]) for kind in kinds]
+    if plan.views:
+        steps.append(("other views", [view.value for view in plan.views], len(plan.views)))
+    if plan.tapped and taps:
+        steps.append(("taps", ["tap"], 0))
+    names = feature_names(plan, taps)
+    found, words, prefixes, forwards = [], [], ["image"], 1
+    for word, more, price in steps:
+        words.append(word)
+        prefixes += more
+        forwards += price
+        title = f"{word} alone" if len(words) == 1 else f"and {word}"
+        found.append(Channel(title, _columns(names, prefixes), forwards))
+    prototypes = (PathKind.PROTOTYPE, PathKind.RUNNER_UP_PROTOTYPE)
+    others = ["image", *(p for p in prefixes[1:] if p not in {kind.value for kind in prototypes})]
+    without = Channel("all but prototypes", _columns(names, others), forwards - sum(cost.get(k, 0) for k in prototypes))
+    return (*found, without) if len(others) > 1 else tuple(found)
+
+
+_WORDS = {
+    PathKind.PROTOTYPE: "prototype paths",
+    PathKind.RUNNER_UP_PROTOTYPE: "runner-up prototype paths",
+    PathKind.BLUR: "blur path",
+}
+
+
+def _columns(names: tuple[str, ...], prefixes: list[str]) -> NDArray[np.int64]:
+    """Features of the points that start so; taps only where "tap" is among them."""
+    kept = []
+    for at, name in enumerate(names):
+        channel, point = name.split("@", 1)
+        is_tap = channel.startswith("tap[")
+        if is_tap == ("tap" in prefixes and is_tap) and (is_tap or point.split("[")[0].split(":")[0] in prefixes):
+            kept.append(at)
+    return np.array(kept, np.int64)
+
+
+class Trials:
+    """Scorers fitted and judged on the material.
+
+    Args:
+        material: The images and what was read of them.
+    """
+
+    def __init__(self, material: Material) -> None:
+        self._material = material
+        measured = material.measured
+        self._fit = measured.benign[measured.split.fit]
+        self._calibration = measured.benign[measured.split.calibration]
+        self._training = {name: features[rows % HELD_OUT != 0] for name, (features, rows) in measured.attacked.items()}
+        self._kin = {name: model.kin for name, (model, _) in measured.moved.items()}
+
+    def fitted(self, columns: NDArray[np.int64], without: str | None = None) -> FittedScorer:
+        """A scorer on some features, one kin of attacks left out of training."""
+        seed = self._material.options.calibration.seed
+        training = {n: f[:, columns] for n, f in self._training.items() if self._kin[n] != without}
+        if not training:
+            return fit_one_class(self._fit[:, columns])
+        return fit_supervised(self._fit[:, columns], training, seed=seed)
+
+    def judge(self, scorer: FittedScorer, columns: NDArray[np.int64]) -> Judge:
+        """How a fitted scorer is judged."""
+        material, measured = self._material, self._material.measured
+        return Judge(
+            calibration=Graded(
+                scorer.score(self._calibration[:, columns]), measured.predicted[measured.split.calibration]
+            ),
+            benign=Graded(scorer.score(material.benign.features[:, columns]), material.benign.detection.predicted),
+            rates=material.detector.bundle.manifest.rates,
+            prior_strength=material.options.calibration.prior_strength,
+        )
+
+    def detected(
+        self, columns: NDArray[np.int64], without: str | None = None
+    ) -> tuple[dict[str, Detected], Judge, float]:
+        """Attacks as a scorer on some features detects them; those of one kin alone, where it is left out of training.
+
+        Returns:
+            The figures, what judged them, and the scorer's own milliseconds per image.
+        """
+        scorer = self.fitted(columns, without)
+        begin = time.perf_counter()
+        judge = self.judge(scorer, columns)
+        spent = 1000 * (time.perf_counter() - begin) / (len(self._calibration) + len(judge.benign.scores))
+        attacked = {
+            name: Graded(scorer.score(a.scored.features[:, columns]), a.scored.detection.predicted)
+            for name, a in self._material.attacked.items()
+            if without is None or a.model.kin == without
+        }
+        return judge.judge(attacked), judge, spent
+
+    def left_out(self, columns: NDArray[np.int64]) -> dict[str, Detected]:
+        """Every attack as judged by a scorer that saw nothing of its kin; empty without attacks in training."""
+        if not self._training or not self._material.options.leave_out:
+            return {}
+        found: dict[str, Detected] = {}
+        kins = sorted({a.model.kin for a in self._material.attacked.values()})
+        with self._material.progress.stage("Leaving attacks out of training", len(kins)) as advance:
+            for kin in kins:
+                figures, _, _ = self.detected(columns, kin)
+                found |= figures
+                advance(1)
+        return found
+
+
+def channel_results(material: Material, trials: Trials, milliseconds_per_forward: float) -> list[ScorerResult]:
+    """Every channel on top of the ones before it."""
+    plan = material.detector.bundle.manifest.plan
+    results = []
+    for channel in channels(plan, material.detector.classifier.tap_count):
+        material.progress.note(f"channels: {channel.name}, {channel.forwards} forwards")
+        figures, judge, spent = trials.detected(channel.columns)
+        results.append(
+            ScorerResult(
+                name=channel.name,
+                source="",
+                needs_attacks=bool(material.measured.attacked),
+                forwards_per_image=channel.forwards,
+                milliseconds_per_image=channel.forwards * milliseconds_per_forward + spent,
+                attacks=figures,
+                left_out=trials.left_out(channel.columns),
+                false_positives=judge.false_positives(),
+            )
+        )
+    return results
+
+
+def all_columns(features: Float32Array) -> NDArray[np.int64]:
+    """Every feature."""
+    return np.arange(features.shape[1])

@@ -1,0 +1,93 @@
+"""Other detectors on the same images, under the same protocol."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.errors import IsthmusError
+from detector.evaluation.peers.base import PeerData
+from detector.evaluation.peers.registry import available_peers, peers_without_attacks
+from detector.evaluation.protocol import Graded, Judge
+from detector.evaluation.results import ScorerResult
+
+if TYPE_CHECKING:
+    from detector.calibration.stages import Arrays
+    from detector.evaluation.material import Material
+    from detector.evaluation.peers.base import Peer
+
+_CALIBRATION = "calibration images"
+_BENIGN = "benign test images"
+
+
+def peer_results(material: Material) -> list[ScorerResult]:
+    """Every peer that can run here, fitted on the images that fit the guard's scorer."""
+    factories = available_peers() if material.measured.moved else peers_without_attacks()
+    results = []
+    for make in factories:
+        peer = make()
+        try:
+            results.append(_result(material, peer))
+        except IsthmusError as error:
+            material.progress.note(f"peer left out: {peer.name}: {error}")
+    return results
+
+
+def _result(material: Material, peer: Peer) -> ScorerResult:
+    arrays, _ = material.store.run(
+        f"peer {peer.name}",
+        lambda: _scores(material, peer),
+        attacks=[[name, len(a.rows)] for name, a in material.attacked.items()],
+        options=material.options.to_json(),
+    )
+    measured = material.measured
+    predicted = measured.predicted[measured.split.calibration]
+    judge = Judge(
+        calibration=Graded(arrays[_CALIBRATION], predicted),
+        benign=Graded(arrays[_BENIGN], material.benign.detection.predicted),
+        rates=material.detector.bundle.manifest.rates,
+        prior_strength=material.options.calibration.prior_strength,
+    )
+    attacked = {
+        name: Graded(arrays[name], attack.scored.detection.predicted) for name, attack in material.attacked.items()
+    }
+    return ScorerResult(
+        name=peer.name,
+        source=peer.source,
+        needs_attacks=peer.needs_attacks,
+        forwards_per_image=peer.forwards_per_image,
+        milliseconds_per_image=float(arrays["milliseconds"][0]),
+        attacks=judge.judge(attacked),
+        left_out={},
+        false_positives=judge.false_positives(),
+    )
+
+
+def _scores(material: Material, peer: Peer) -> Arrays:
+    """The peer's scores of all images, and its milliseconds per image on benign ones."""
+    measured = material.measured
+    rows = measured.split.fit
+    images = {_CALIBRATION: measured.images_at(measured.split.calibration), _BENIGN: material.benign.images}
+    images |= {name: attack.scored.images for name, attack in material.attacked.items()}
+    with material.progress.stage(f"Peer: {peer.name}", sum(len(part) for part in images.values())) as advance:
+        peer.fit(
+            PeerData(
+                classifier=material.inputs.loaded.classifier,
+                gradients=material.gradients,
+                hidden=material.inputs.loaded.hidden,
+                images=measured.images_at(rows),
+                labels=measured.truth[rows],
+                attacked={name: moved.images for name, (_, moved) in measured.moved.items() if len(moved.rows)},
+                seed=material.options.seed,
+            )
+        )
+        arrays: Arrays = {}
+        for name, part in images.items():
+            begin = time.perf_counter()
+            arrays[name] = np.asarray(peer.score(part), np.float32)
+            if name == _BENIGN:
+                arrays["milliseconds"] = np.array([1000 * (time.perf_counter() - begin) / len(part)])
+            advance(len(part))
+    return arrays

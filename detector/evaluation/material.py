@@ -1,0 +1,172 @@
+"""The images of an evaluation: three disjoint parts, the guard made from two of them, attacks on the third."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.attacks.running import obstacle, run_attack
+from detector.attacks.surrogate import train_surrogate
+from detector.attacks.target import AttackTarget
+from detector.attacks.threat_models import Family
+from detector.calibration.measuring import Measurements
+from detector.calibration.pipeline import calibrate
+from detector.calibration.split import split_images
+from detector.calibration.stages import StageStore
+from detector.detector import Detector
+from detector.errors import CalibrationError
+from detector.images import to_canonical, to_pixels
+from detector.scoring.features import profile_features
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from detector.attacks.threat_models import ThreatModel
+    from detector.calibration.inputs import CalibrationInputs
+    from detector.calibration.stages import Arrays
+    from detector.classifiers.base import Float32Array
+    from detector.classifiers.torch import TorchClassifier
+    from detector.detector import Detection
+    from detector.evaluation.options import EvaluationOptions
+    from detector.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Images and what the guard says of them.
+
+    Args:
+        images: float32 (N, channels, height, width), canonical.
+        detection: The answers.
+        features: float32 (N, features), what the scorer read.
+    """
+
+    images: Float32Array
+    detection: Detection
+    features: Float32Array
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """One attack on test images.
+
+    Args:
+        model: The attack.
+        tried: How many images were attacked, the first of the material's `targets`.
+        rows: int64 (M,), which of them were misclassified after rounding.
+        scored: Those M images.
+    """
+
+    model: ThreatModel
+    tried: int
+    rows: NDArray[np.int64]
+    scored: Scored
+
+
+class Material:
+    """Everything an evaluation measures on, each part made when it is first asked for, and kept on disk.
+
+    Args:
+        inputs: Classifier, gradients and labelled images.
+        options: How.
+        folder: Where stages and the bundle are kept.
+        progress: Watches.
+
+    Raises:
+        CalibrationError: The images have no labels, or there are no gradients to attack with.
+    """
+
+    def __init__(self, inputs: CalibrationInputs, options: EvaluationOptions, folder: Path, progress: Progress) -> None:
+        if inputs.images.labels is None:
+            raise CalibrationError("an evaluation needs labelled images: which predictions are right?")
+        if inputs.gradients is None:
+            raise CalibrationError("an evaluation needs gradients to attack with: pass --gradients")
+        self.inputs, self.options, self.progress = inputs, options, progress
+        self.gradients = inputs.gradients
+        split = split_images(inputs.images.labels, options.test_fraction, options.seed)
+        self.given = replace(inputs, images=inputs.images.take(split.calibration))
+        self._held_out = inputs.images.take(split.fit)
+        self.measured = Measurements(self.given, options.calibration, folder / "calibration", progress)
+        self.store = StageStore(folder / "evaluation", {"calibration": self.measured.store.identity})
+        self._bundle = folder.parent / "bundle"
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The guard under test, calibrated on the images that do not test."""
+        done = calibrate(
+            self.given,
+            self.options.calibration,
+            self._bundle,
+            progress=self.progress,
+            overwrite=self._bundle.exists(),
+            measured=self.measured,
+        )
+        return Detector.load(done.path)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """int64 (N,): classes of the benign test images."""
+        assert self._held_out.labels is not None
+        return self._held_out.labels
+
+    @cached_property
+    def benign(self) -> Scored:
+        """The benign test images."""
+        return self.score(to_canonical(self._held_out.pixels, self.detector.bundle.manifest.spec.shape))
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Which benign test images are classified correctly: bool (N,)."""
+        return self.benign.detection.predicted == self.labels
+
+    @cached_property
+    def targets(self) -> NDArray[np.int64]:
+        """int64: the correctly classified test images that attacks start from, in order."""
+        return np.flatnonzero(self.right)[: self.options.attack_images]
+
+    @cached_property
+    def attacked(self) -> dict[str, Attacked]:
+        """Every attack that can be run and moved an image, by name."""
+        found = {}
+        for model in self.options.models:
+            attacked = self._attack(model)
+            if attacked is not None:
+                found[model.name] = attacked
+        return found
+
+    @cached_property
+    def surrogate(self) -> TorchClassifier:
+        """The transfer attacker's own classifier, trained on images of calibration and the answers to them."""
+        images = to_canonical(self.given.images.pixels, self.gradients.spec.shape)
+        self.progress.note("training the transfer attacker's surrogate")
+        return train_surrogate(images, self.measured.predicted, len(self.given.labels))
+
+    def score(self, images: Float32Array) -> Scored:
+        """Let the guard score canonical images, keeping what its scorer read."""
+        detection = self.detector.score_canonical(images)
+        return Scored(images, detection, profile_features(detection.profile))
+
+    def _attack(self, model: ThreatModel) -> Attacked | None:
+        rows = self.targets[: self.options.images_for(model)]
+        target = AttackTarget(self.gradients, self.benign.images[rows], self.labels[rows])
+        if model.family is Family.TRANSFER:
+            target = replace(target, surrogate=self.surrogate)
+        if reason := obstacle(model, target):
+            self.progress.note(f"left out: {reason}")
+            return None
+
+        def run() -> Arrays:
+            with self.progress.stage(f"Attacking test images: {model.name}", len(rows)) as advance:
+                moved = run_attack(model, target, seed=self.options.seed + 1, on_progress=advance)
+            return {"pixels": to_pixels(moved)}
+
+        arrays, _ = self.store.run(f"test attack {model.name}", run, images=len(rows), seed=self.options.seed)
+        images = to_canonical(arrays["pixels"], self.gradients.spec.shape)
+        moved = np.flatnonzero(self.inputs.loaded.classifier.logits(images).argmax(axis=1) != target.labels)
+        self.progress.note(f"{model.name}: {len(moved)} of {len(rows)} test images moved")
+        return Attacked(model, len(rows), moved, self.score(images[moved])) if len(moved) else None

@@ -1,0 +1,96 @@
+"""What an evaluation is told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from detector.attacks.threat_models import THREAT_MODELS, Family, ThreatModel
+from detector.calibration.options import CalibrationOptions
+from detector.errors import CalibrationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_QUICK_FAMILIES = {Family.FGSM, Family.PGD, Family.FMN, Family.SALT_AND_PEPPER}
+_LEAST_IMAGES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """How to evaluate.
+
+    Args:
+        calibration: How the detector under test is calibrated.
+        models: The attacks.
+        test_fraction: Of the images, that only test.
+        attack_images: Correctly classified test images attacked, at most, by each attack.
+        work_per_attack: Forwards (a backward counts as two) an attack may spend on all its images; costly attacks get
+            fewer images, but never below 20.
+        leave_out: Whether to fit again without each kin of attacks.
+        peers: Whether to run other detectors.
+        adaptive_images: Images attacked by attackers who know the guard; 0 for none.
+        adaptive_steps: Of their gradient attacks.
+        adaptive_budgets: Linf, in 255ths, rising; 8 among them.
+        hardening: Whether to also attack a guard that was trained on attacks that know it.
+        other_images: A gzipped idx file of images of another kind (MNIST's test images), as a control.
+        seed: Of everything that is drawn.
+
+    Raises:
+        CalibrationError: A value is out of range.
+    """
+
+    calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
+    models: tuple[ThreatModel, ...] = THREAT_MODELS
+    test_fraction: float = 0.4
+    attack_images: int = 150
+    work_per_attack: int = 30_000
+    leave_out: bool = True
+    peers: bool = True
+    adaptive_images: int = 32
+    adaptive_steps: int = 40
+    adaptive_budgets: tuple[float, ...] = (2.0, 8.0, 32.0)
+    hardening: bool = True
+    other_images: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_fraction < 1:
+            raise CalibrationError(f"test_fraction must lie between 0 and 1, not {self.test_fraction}")
+        if self.attack_images < _LEAST_IMAGES:
+            raise CalibrationError(f"attack_images must be at least {_LEAST_IMAGES}, not {self.attack_images}")
+        if self.adaptive_images < 0 or self.adaptive_steps < 1:
+            raise CalibrationError("adaptive_images must not be negative, adaptive_steps at least 1")
+        if list(self.adaptive_budgets) != sorted(set(self.adaptive_budgets)) or min(self.adaptive_budgets) <= 0:
+            raise CalibrationError(f"adaptive_budgets must rise from above 0, not {self.adaptive_budgets}")
+
+    @classmethod
+    def quick(cls, *, seed: int = 0, other_images: Path | None = None) -> Self:
+        """For continuous integration: a few cheap attacks on few images, no peer that learns, one adaptive budget."""
+        return cls(
+            calibration=CalibrationOptions(attack_images=60, seed=seed),
+            models=tuple(m for m in THREAT_MODELS if m.family in _QUICK_FAMILIES and not m.targeted),
+            attack_images=60,
+            work_per_attack=6_000,
+            leave_out=False,
+            peers=False,
+            adaptive_images=8,
+            adaptive_steps=20,
+            adaptive_budgets=(8.0,),
+            hardening=False,
+            other_images=other_images,
+            seed=seed,
+        )
+
+    def images_for(self, model: ThreatModel) -> int:
+        """How many images an attack is run on."""
+        affordable = self.work_per_attack // max(1, model.forwards + 2 * model.backwards)
+        return min(self.attack_images, max(_LEAST_IMAGES, affordable))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready record."""
+        fields = asdict(self)
+        fields["calibration"] = self.calibration.to_json()
+        fields["models"] = [model.name for model in self.models]
+        fields["other_images"] = None if self.other_images is None else self.other_images.name
+        return fields
