@@ -1,0 +1,159 @@
+"""The whole guard as its attacker holds it: differentiable, with the real scorer beside the one that has gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from detector.attacks.adaptive.descent import Ball, margins, plain_pgd
+from detector.attacks.adaptive.stand_in import ScoredFeatures, StandIn, stand_in
+from detector.attacks.adaptive.walking import Walk, Walker
+from detector.errors import InvalidInputError
+from detector.scoring.features import CHANNELS, profile_features
+from detector.scoring.runner import OnnxScorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from detector.classifiers.base import Float32Array
+    from detector.detector import Detector
+
+_POINTS_AT_ONCE = 768  # of which all activations are held for the backward pass
+_FEWEST = 20
+_LEAST_SPREAD = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class BenignProfiles:
+    """What the guard sees on benign images, from the attacker's own.
+
+    Args:
+        means: float32 (classes, logit channels): mean by predicted class, that of all where a class has no image.
+        scale: float32 (logit channels,): standard deviation over all.
+        margin: The median of the predicted class's margin; a unit for margins.
+    """
+
+    means: Tensor
+    scale: Tensor
+    margin: float
+
+
+@dataclass(frozen=True, eq=False)
+class DifferentiableGuard:
+    """A guard that can be differentiated from the pixels to the score.
+
+    Args:
+        detector: The real one.
+        walker: Its walk with gradients.
+        scorer: Its scorer, without gradients.
+        stand_in: What has gradients in the scorer's place.
+        benign: Its profiles of the attacker's benign images.
+        known: What the stand-in was made from.
+    """
+
+    detector: Detector
+    walker: Walker
+    scorer: OnnxScorer
+    stand_in: StandIn
+    benign: BenignProfiles
+    known: ScoredFeatures
+
+    @property
+    def fidelity(self) -> float:
+        """Rank correlation of the stand-in's scores with the real ones, on the attacker's held-out data; -1..1."""
+        return self.stand_in.fidelity
+
+    @property
+    def images_at_once(self) -> int:
+        """As many as are walked in one batch, for the sake of memory."""
+        return max(1, _POINTS_AT_ONCE // self.walker.plan.forwards_per_image)
+
+    def features(self, images: Tensor) -> Tensor:
+        """float32 (N, features) of canonical images, as the scorer reads them."""
+        return self.walker.walk(images).features
+
+    def score(self, images: Tensor) -> Tensor:
+        """float32 (N,): the stand-in's score of canonical images, with gradients; rises with the real one."""
+        return self.stand_in.score(self.features(images))
+
+    def real_scores(self, walk: Walk) -> tuple[Float32Array, NDArray[np.float64]]:
+        """The real scorer's scores of a walk and their p-values, float32 (N,) and float64 (N,)."""
+        scores = self.scorer.score(walk.features.detach().numpy())
+        return scores, self.detector.bundle.parts.calibration.p_values(scores, walk.predicted.numpy())
+
+    def refreshed(self, seen: ScoredFeatures, *, seed: int) -> DifferentiableGuard:
+        """The guard with a stand-in that has also learnt from what an attack has seen."""
+        if self.stand_in.exact:
+            return self
+        known = self.known.joined(seen)
+        return replace(self, known=known, stand_in=stand_in(self.detector.bundle.parts.scorer, known, seed=seed))
+
+
+def differentiable_guard(
+    detector: Detector,
+    images: Float32Array,
+    *,
+    budgets: tuple[float, ...] = (2 / 255, 4 / 255, 8 / 255, 16 / 255),
+    steps: int = 10,
+    seed: int = 0,
+    on_progress: Callable[[int], None] | None = None,
+) -> DifferentiableGuard:
+    """Take a guard apart as an attacker would who has its bundle and some images.
+
+    The stand-in learns from the images, from the same attacked by PGD at several budgets, and from blends of the two
+    with noise.
+
+    Args:
+        detector: The guard, running its bundle's own classifier.
+        images: float32 (N, channels, height, width), canonical, N >= 20: benign ones of the attacker's own, not those
+            he goes on to attack.
+        budgets: Of PGD, Linf, in (0, 1].
+        steps: Of PGD.
+        seed: Of all that is random.
+        on_progress: Told how many of the budgets are done since it was told last.
+
+    Raises:
+        GradientsUnavailableError: The bundle's classifier can't be differentiated; says why.
+        InvalidInputError: Too few images.
+    """
+    if len(images) < _FEWEST:
+        raise InvalidInputError(f"at least {_FEWEST} benign images are needed, not {len(images)}", field="images")
+    walker = Walker(detector.bundle)
+    found = detector.score_canonical(images)
+    known = ScoredFeatures(profile_features(found.profile), found.scores)
+    benign = _benign_profiles(walker, known.features, found.logits)
+    random = torch.Generator().manual_seed(seed)
+    originals, labels = torch.from_numpy(images), torch.from_numpy(found.predicted)
+    for budget in budgets:
+        ball = Ball.around(originals, budget)
+        moved = plain_pgd(walker, ball, labels, steps=steps, generator=random)
+        blends = originals + torch.rand(len(images), 1, 1, 1, generator=random) * (moved - originals)
+        noise = (2 * torch.rand(images.shape, generator=random) - 1) * budget
+        noise *= torch.rand(len(images), 1, 1, 1, generator=random)
+        for batch in (moved, ball.whole_levels(blends + noise)):
+            scored = detector.score_canonical(batch.numpy())
+            known = known.joined(ScoredFeatures(profile_features(scored.profile), scored.scores))
+        if on_progress:
+            on_progress(1)
+    scorer = detector.bundle.parts.scorer
+    return DifferentiableGuard(detector, walker, OnnxScorer(scorer), stand_in(scorer, known, seed=seed), benign, known)
+
+
+def _benign_profiles(walker: Walker, features: Float32Array, logits: Float32Array) -> BenignProfiles:
+    predicted = logits.argmax(axis=1)
+    channels = features[:, : len(CHANNELS) * walker.plan.forwards_per_image]
+    means = np.tile(channels.mean(axis=0), (logits.shape[1], 1))
+    for label in np.unique(predicted):
+        means[label] = channels[predicted == label].mean(axis=0)
+    own = margins(torch.from_numpy(logits), torch.from_numpy(predicted))
+    return BenignProfiles(
+        means=torch.from_numpy(means),
+        scale=torch.from_numpy(channels.std(axis=0)).clamp_min(_LEAST_SPREAD),
+        margin=max(float(own.median()), _LEAST_SPREAD),
+    )

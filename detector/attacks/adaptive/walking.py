@@ -1,0 +1,147 @@
+"""The guard's walk and its features once more, in differentiable torch operations.
+
+Which prototype a path leads to, and which class is the runner-up, is decided as `detector.paths` decides it; those
+choices are constant between decision boundaries, so no gradient is lost by taking none through them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from detector.attacks.adaptive.twin import TwinClassifier
+from detector.paths import gaussian_blur
+from detector.profiles import PathKind
+from detector.scoring.features import CHANNELS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from detector.bundle import Bundle
+    from detector.profiles import PathPlan, PathTarget
+
+_LEAST_VARIANCE = 1e-12  # as in `twin`
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A path profile with gradients.
+
+    Args:
+        plan: The paths and the grid.
+        logits: float32 (N, paths, grid, classes), as in `PathProfile`.
+        taps: float32 (N, tapped points, numbers); None where nothing is tapped.
+    """
+
+    plan: PathPlan
+    logits: Tensor
+    taps: Tensor | None
+
+    @property
+    def image_logits(self) -> Tensor:
+        """float32 (N, classes): the answer on the images themselves."""
+        return self.logits[:, 0, 0]
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """int64 (N,): the predicted class."""
+        return self.image_logits.detach().argmax(1)
+
+    @cached_property
+    def channels(self) -> Tensor:
+        """float32 (N, channels * points): the logit channels along all paths, the features that are no taps."""
+        logits = self.logits
+        predicted = _along(self.predicted, logits)
+        runner_up = _along(_runner_up(self.image_logits), logits)
+        own = logits.gather(-1, predicted)[..., 0]
+        losses = (logits.logsumexp(-1) - own).clamp_min(0)
+        elevation = own - logits.mean(-1)
+        variance = logits.var(-1, unbiased=False).clamp_min(_LEAST_VARIANCE)
+        values = {
+            "margin": own - logits.scatter(-1, predicted, -torch.inf).amax(-1),
+            "loss": losses,
+            "runner_up_margin": own - logits.gather(-1, runner_up)[..., 0],
+            "elevation": elevation,
+            "spread": variance.sqrt(),
+            "log_evidence": losses + elevation,
+        }
+        return torch.cat([_flatten(values[name]) for name in CHANNELS], dim=1)
+
+    @cached_property
+    def features(self) -> Tensor:
+        """float32 (N, features): as `detector.scoring.features.profile_features`."""
+        if self.taps is None:
+            return self.channels
+        start = self.taps[:, :1]
+        return torch.cat([self.channels, start[:, 0], (self.taps[:, 1:] - start).flatten(1)], dim=1)
+
+
+class Walker:
+    """Walks as a bundle's guard does.
+
+    Args:
+        bundle: Its classifier, prototypes and plan.
+
+    Raises:
+        GradientsUnavailableError: The classifier can't be differentiated; says why.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.classifier = TwinClassifier(bundle)
+        self.plan = bundle.manifest.plan
+        self.prototypes = torch.from_numpy(np.array(bundle.parts.prototypes.images, np.float32))
+        _, height, width = bundle.manifest.spec.shape
+        self._rows, self._columns = (_blur_matrix(size, self.plan.blur_sigma) for size in (height, width))
+        self._alphas = torch.tensor(self.plan.alphas, dtype=torch.float32)[:, None, None, None]
+
+    def walk(self, images: Tensor) -> Walk:
+        """Walk every image's paths.
+
+        Args:
+            images: float32 (N, channels, height, width), canonical; all their points are held at once.
+        """
+        logits, taps = self.classifier.answers(images)
+        targets = torch.stack([self._end_points(target, images, logits.detach()) for target in self.plan.targets], 1)
+        points = (1 - self._alphas) * images[:, None, None] + self._alphas * targets[:, :, None]
+        inner_logits, inner_taps = self.classifier.answers(points.flatten(0, 2))
+        along = inner_logits.unflatten(0, points.shape[:3])
+        origin = logits[:, None, None].expand(-1, along.shape[1], 1, -1)
+        return Walk(self.plan, torch.cat([origin, along], dim=2), self._tapped(taps, inner_taps, points.shape[:3]))
+
+    def _end_points(self, target: PathTarget, images: Tensor, logits: Tensor) -> Tensor:
+        match target.kind:
+            case PathKind.PROTOTYPE:
+                return self.prototypes[logits.argmax(1), target.index]
+            case PathKind.RUNNER_UP_PROTOTYPE:
+                return self.prototypes[_runner_up(logits), target.index]
+            case PathKind.BLUR:
+                return self._rows @ images @ self._columns.T
+
+    def _tapped(self, start: Tensor, inner: Tensor, shape: tuple[int, ...]) -> Tensor | None:
+        if not self.plan.tapped:
+            return None
+        along = inner.unflatten(0, shape)[:, list(self.plan.tapped)].flatten(1, 2)
+        return torch.cat([start[:, None], along], dim=1)
+
+
+def _blur_matrix(size: int, sigma: float) -> Tensor:
+    """The blur along one axis, (size, size): what it makes of the columns of the identity, one pixel wide each."""
+    return torch.from_numpy(gaussian_blur(np.eye(size, dtype=np.float32)[:, :, None], sigma)[:, :, 0].T.copy())
+
+
+def _runner_up(logits: Tensor) -> Tensor:
+    return logits.detach().scatter(1, logits.detach().argmax(1)[:, None], -torch.inf).argmax(1)
+
+
+def _along(classes: Tensor, logits: Tensor) -> Tensor:
+    """One class per image as an index into `logits` (N, paths, grid, classes)."""
+    return classes[:, None, None, None].expand(*logits.shape[:3], 1)
+
+
+def _flatten(values: Tensor) -> Tensor:
+    """(N, paths, grid) to (N, 1 + paths * inner), the shared image point first and once."""
+    return torch.cat([values[:, 0, :1], values[:, :, 1:].flatten(1)], dim=1)
