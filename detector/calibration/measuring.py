@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from detector.progress import Progress
 
 _CHUNK = 256
+_HELD_OUT_ATTACKS = 4
 _IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another
 
 
@@ -148,6 +149,17 @@ class Measurements:
             name: (self._features(name, len(moved.rows), moved.images.__getitem__, {"attack": name}), moved.rows)
             for name, (_, moved) in self.moved.items()
             if len(moved.rows)
+        }
+
+    def attacked_features(self, *, held_out: bool) -> dict[str, Float32Array]:
+        """Per attack: features of every fourth attacked image, kept from the scorer to measure detection; or the rest.
+
+        Args:
+            held_out: Whether those kept are wanted, or those the scorer is fitted on.
+        """
+        return {
+            name: features[(rows % _HELD_OUT_ATTACKS == 0) == held_out]
+            for name, (features, rows) in self.attacked.items()
         }
 
     def _identity(self) -> dict[str, Any]:

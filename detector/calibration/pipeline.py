@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from detector.scoring.fitted import FittedScorer
 
 _CANARIES = 8
-_HELD_OUT_ATTACKS = 4  # every fourth attacked image is kept from the scorer, to measure detection
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class _Calibration:
         benign = self.measured.benign[self.measured.split.fit]
         if not self.measured.supervised:
             return fit_one_class(benign)
-        training = self._attacked_features(held_out=False)
+        training = self.measured.attacked_features(held_out=False)
         return fit_supervised(benign, training, seed=self.options.seed)
 
     @cached_property
@@ -124,15 +123,8 @@ class _Calibration:
     @cached_property
     def held_out_scores(self) -> dict[str, Float32Array]:
         """Per attack: scores of the attacked images that the scorer was not fitted on."""
-        held_out = self._attacked_features(held_out=True)
+        held_out = self.measured.attacked_features(held_out=True)
         return {name: self.scorer.score(features) for name, features in held_out.items() if len(features)}
-
-    def _attacked_features(self, *, held_out: bool) -> dict[str, Float32Array]:
-        """Per attack: features of the attacked images that the scorer is not (or is) fitted on."""
-        return {
-            name: features[(rows % _HELD_OUT_ATTACKS == 0) == held_out]
-            for name, (features, rows) in self.measured.attacked.items()
-        }
 
     def write(self, *, overwrite: bool) -> CalibrationResult:
         """Run whatever is not done yet, and write the bundle."""

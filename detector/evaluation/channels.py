@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from detector.profiles import PathPlan
     from detector.scoring.fitted import FittedScorer
 
-HELD_OUT = 4  # as in a calibration, every fourth attacked image is kept from the scorer
-
 
 @dataclass(frozen=True)
 class Channel:
@@ -100,7 +98,7 @@ class Trials:
         measured = material.measured
         self._fit = measured.benign[measured.split.fit]
         self._calibration = measured.benign[measured.split.calibration]
-        self._training = {name: features[rows % HELD_OUT != 0] for name, (features, rows) in measured.attacked.items()}
+        self._training = measured.attacked_features(held_out=False)
         self._kin = {name: model.kin for name, (model, _) in measured.moved.items()}
 
     def fitted(self, columns: NDArray[np.int64], without: str | None = None) -> FittedScorer:

@@ -109,6 +109,11 @@ class Material:
         return Detector.load(done.path)
 
     @property
+    def scored_by(self) -> dict[str, str]:
+        """What a stage that keeps the guard's answers depends on."""
+        return {"bundle": self.detector.bundle.digest}
+
+    @property
     def labels(self) -> NDArray[np.int64]:
         """int64 (N,): classes of the benign test images."""
         assert self._held_out.labels is not None

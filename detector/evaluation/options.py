@@ -27,6 +27,7 @@ class EvaluationOptions:
         attack_images: Correctly classified test images attacked, at most, by each attack.
         work_per_attack: Forwards (a backward counts as two) an attack may spend on all its images; costly attacks get
             fewer images, but never below 20.
+        control_images: Test images corrupted or mixed, or images of another kind, at most, for each control.
         leave_out: Whether to fit again without each kin of attacks.
         peers: Whether to run other detectors.
         adaptive_images: Images attacked by attackers who know the guard; 0 for none.
@@ -45,6 +46,7 @@ class EvaluationOptions:
     test_fraction: float = 0.4
     attack_images: int = 150
     work_per_attack: int = 30_000
+    control_images: int = 500
     leave_out: bool = True
     peers: bool = True
     adaptive_images: int = 32
@@ -72,6 +74,7 @@ class EvaluationOptions:
             models=tuple(m for m in THREAT_MODELS if m.family in _QUICK_FAMILIES and not m.targeted),
             attack_images=60,
             work_per_attack=6_000,
+            control_images=100,
             leave_out=False,
             peers=False,
             adaptive_images=8,

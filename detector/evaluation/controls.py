@@ -1,0 +1,109 @@
+"""Images nobody attacked, and how often the guard flags them: what its users would suffer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.errors import DataError
+from detector.evaluation.corruptions import CORRUPTIONS, corrupt, fit_to_shape, mixed_pairs, read_idx_images
+from detector.evaluation.pair_barriers import compare_pairs
+from detector.evaluation.protocol import count
+from detector.evaluation.results import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from detector.calibration.stages import Arrays
+    from detector.classifiers.base import Float32Array
+    from detector.evaluation.material import Material
+    from detector.evaluation.pair_barriers import PairBarriers
+
+
+def control_results(material: Material) -> list[Control]:
+    """Every kind: images as they are, classified right and wrong; corrupted; mixed; of another data set."""
+    p_values, right = material.benign.detection.p_values, material.right
+    found = [
+        _control(material, "classified correctly", p_values[right], 1.0),
+        _control(material, "misclassified, unattacked", p_values[~right], 0.0),
+    ]
+    rows = slice(0, material.options.control_images)
+    images, labels = material.benign.images[rows], material.labels[rows]
+    for corruption in CORRUPTIONS:
+        changed = _answers(material, corruption.name, lambda c=corruption: corrupt(c, images, material.options.seed))
+        accuracy = float((changed["predicted"] == labels).mean())
+        found.append(_control(material, corruption.name, changed["p_values"], accuracy))
+    found.append(_mixed(material, images, labels))
+    found.append(_other(material))
+    return [control for control in found if control is not None]
+
+
+def barrier_results(material: Material) -> tuple[PairBarriers, ...]:
+    """Barriers between two real images of one class and of different ones, and between real and attacked images.
+
+    The attacks are the strongest bounded one, the one with the smallest perturbation and the paper's own.
+    """
+    rows = slice(0, material.options.control_images)
+    wanted = [name for name in ("PGD-Linf-8/255", "CW-L2-k0.5") if name in material.attacked]
+    wanted += [name for name in material.attacked if name.startswith("unconstrained")]
+    images = {name: material.attacked[name].scored.images for name in wanted}
+    try:
+        return compare_pairs(
+            material.detector.classifier,
+            material.benign.images[rows],
+            material.labels[rows],
+            images,
+            material.options.seed,
+        )
+    except DataError as error:
+        material.progress.note(f"no barriers between pairs: {error}")
+        return ()
+
+
+def _mixed(material: Material, images: Float32Array, labels: NDArray[np.int64]) -> Control | None:
+    if len(np.unique(labels)) == 1:
+        return None
+    name = "mean of two images of different classes"
+    answers = _answers(material, name, lambda: mixed_pairs(images, labels, material.options.seed))
+    return _control(material, name, answers["p_values"], None)
+
+
+def _other(material: Material) -> Control | None:
+    """Images of another kind: nothing the classifier knows."""
+    file = material.options.other_images
+    if file is None:
+        return None
+    shape = material.detector.bundle.manifest.spec.shape
+    read = read_idx_images(file, material.options.control_images)
+    name = f"another data set ({file.name})"
+    return _control(material, name, _answers(material, name, lambda: fit_to_shape(read, shape))["p_values"], None)
+
+
+def _answers(material: Material, name: str, make: Callable[[], Float32Array]) -> Arrays:
+    """What the guard says of a control's images: `p_values` and `predicted`."""
+
+    def run() -> Arrays:
+        images = make()
+        with material.progress.stage(f"Control: {name}", len(images)) as advance:
+            detection = material.detector.score_canonical(images)
+            advance(len(images))
+        return {"p_values": detection.p_values, "predicted": detection.predicted}
+
+    arrays, _ = material.store.run(f"control {name}", run, **material.scored_by)
+    return arrays
+
+
+def _control(material: Material, name: str, p_values: NDArray[np.float64], accuracy: float | None) -> Control | None:
+    """A row; None without images."""
+    rates = material.detector.bundle.manifest.rates
+    if not len(p_values):
+        return None
+    return Control(
+        name=name,
+        accuracy=accuracy,
+        suspect=count(p_values <= rates.suspect),
+        adversarial=count(p_values <= rates.adversarial),
+    )
