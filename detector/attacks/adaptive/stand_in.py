@@ -144,7 +144,7 @@ def _distilled(features: Float32Array, targets: Float32Array, epochs: int, seed:
         steps = epochs * -(-len(given) // _BATCH)
         rate = torch.optim.lr_scheduler.OneCycleLR(adam, _RATE, total_steps=steps)
         for _ in range(epochs):
-            for rows in torch.randperm(len(given)).split(_BATCH):
+            for rows in torch.split(torch.randperm(len(given)), _BATCH):
                 adam.zero_grad()
                 torch.autograd.backward(functional.smooth_l1_loss(network(given[rows]), wanted[rows]))
                 adam.step()

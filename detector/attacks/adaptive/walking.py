@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from detector.attacks.adaptive.twin import TwinClassifier
-from detector.paths import gaussian_blur
+from detector.paths import gaussian_blur, view_images
 from detector.profiles import PathKind
 from detector.scoring.features import CHANNELS
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from detector.bundle import Bundle
-    from detector.profiles import PathPlan, PathTarget
+    from detector.profiles import PathPlan, PathTarget, View
 
 _LEAST_VARIANCE = 1e-12  # as in `twin`
 
@@ -35,11 +35,13 @@ class Walk:
         plan: The paths and the grid.
         logits: float32 (N, paths, grid, classes), as in `PathProfile`.
         taps: float32 (N, tapped points, numbers); None where nothing is tapped.
+        views: float32 (N, views, classes): logits of the plan's views, none where it has none.
     """
 
     plan: PathPlan
     logits: Tensor
     taps: Tensor | None
+    views: Tensor
 
     @property
     def image_logits(self) -> Tensor:
@@ -53,8 +55,9 @@ class Walk:
 
     @cached_property
     def channels(self) -> Tensor:
-        """float32 (N, channels * points): the logit channels along all paths, the features that are no taps."""
-        logits = self.logits
+        """float32 (N, channels * points): the logit channels at all points, the features that are no taps."""
+        inner = self.logits[:, :, 1:].flatten(1, 2)
+        logits = torch.cat([self.logits[:, 0, :1], inner, self.views], dim=1)
         predicted = _along(self.predicted, logits)
         runner_up = _along(_runner_up(self.image_logits), logits)
         own = logits.gather(-1, predicted)[..., 0]
@@ -69,7 +72,7 @@ class Walk:
             "spread": variance.sqrt(),
             "log_evidence": losses + elevation,
         }
-        return torch.cat([_flatten(values[name]) for name in CHANNELS], dim=1)
+        return torch.cat([values[name] for name in CHANNELS], dim=1)
 
     @cached_property
     def features(self) -> Tensor:
@@ -96,6 +99,7 @@ class Walker:
         self.prototypes = torch.from_numpy(np.array(bundle.parts.prototypes.images, np.float32))
         _, height, width = bundle.manifest.spec.shape
         self._rows, self._columns = (_blur_matrix(size, self.plan.blur_sigma) for size in (height, width))
+        self._views = [_sources(view, height, width) for view in self.plan.views]
         self._alphas = torch.tensor(self.plan.alphas, dtype=torch.float32)[:, None, None, None]
 
     def walk(self, images: Tensor) -> Walk:
@@ -104,13 +108,25 @@ class Walker:
         Args:
             images: float32 (N, channels, height, width), canonical; all their points are held at once.
         """
-        logits, taps = self.classifier.answers(images)
+        # The images and their views share a batch; where the paths lead depends on what the images are taken for.
+        first = torch.cat([images, *(self._view(images, sources) for sources in self._views)])
+        first_logits, first_taps = self.classifier.answers(first)
+        logits, *views = torch.chunk(first_logits, 1 + len(self._views))
         targets = torch.stack([self._end_points(target, images, logits.detach()) for target in self.plan.targets], 1)
         points = (1 - self._alphas) * images[:, None, None] + self._alphas * targets[:, :, None]
         inner_logits, inner_taps = self.classifier.answers(points.flatten(0, 2))
-        along = inner_logits.unflatten(0, points.shape[:3])
+        along = inner_logits.reshape(*points.shape[:3], -1)
         origin = logits[:, None, None].expand(-1, along.shape[1], 1, -1)
-        return Walk(self.plan, torch.cat([origin, along], dim=2), self._tapped(taps, inner_taps, points.shape[:3]))
+        return Walk(
+            self.plan,
+            torch.cat([origin, along], dim=2),
+            self._tapped(first_taps[: len(images)], inner_taps, points.shape[:3]),
+            torch.stack(views, 1) if views else logits[:, None][:, :0],
+        )
+
+    @staticmethod
+    def _view(images: Tensor, sources: Tensor) -> Tensor:
+        return images.flatten(2)[..., sources].reshape(images.shape)
 
     def _end_points(self, target: PathTarget, images: Tensor, logits: Tensor) -> Tensor:
         match target.kind:
@@ -124,7 +140,7 @@ class Walker:
     def _tapped(self, start: Tensor, inner: Tensor, shape: tuple[int, ...]) -> Tensor | None:
         if not self.plan.tapped:
             return None
-        along = inner.unflatten(0, shape)[:, list(self.plan.tapped)].flatten(1, 2)
+        along = inner.reshape(*shape, inner.shape[1])[:, list(self.plan.tapped)].flatten(1, 2)
         return torch.cat([start[:, None], along], dim=1)
 
 
@@ -133,15 +149,16 @@ def _blur_matrix(size: int, sigma: float) -> Tensor:
     return torch.from_numpy(gaussian_blur(np.eye(size, dtype=np.float32)[:, :, None], sigma)[:, :, 0].T.copy())
 
 
+def _sources(view: View, height: int, width: int) -> Tensor:
+    """int64 (height * width,): where each pixel of a view comes from, which a picture of the positions shows."""
+    positions = np.arange(height * width, dtype=np.float32).reshape(1, 1, height, width)
+    return torch.from_numpy(view_images(positions, view).ravel().astype(np.int64))
+
+
 def _runner_up(logits: Tensor) -> Tensor:
     return logits.detach().scatter(1, logits.detach().argmax(1)[:, None], -torch.inf).argmax(1)
 
 
 def _along(classes: Tensor, logits: Tensor) -> Tensor:
-    """One class per image as an index into `logits` (N, paths, grid, classes)."""
-    return classes[:, None, None, None].expand(*logits.shape[:3], 1)
-
-
-def _flatten(values: Tensor) -> Tensor:
-    """(N, paths, grid) to (N, 1 + paths * inner), the shared image point first and once."""
-    return torch.cat([values[:, 0, :1], values[:, :, 1:].flatten(1)], dim=1)
+    """One class per image as an index into `logits` (N, points, classes)."""
+    return classes[:, None, None].expand(-1, logits.shape[1], 1)

@@ -1,0 +1,75 @@
+"""Guards of the digits classifier with other plans and scorers than the digits bundle's own, made in a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from detector.attacks.adaptive.descent import Ball, plain_pgd
+from detector.attacks.adaptive.walking import Walker
+from detector.bundle import read_bundle
+from detector.classifiers.loading import load_classifier, tapped
+from detector.conformal import ConformalCalibration
+from detector.detector import Detector
+from detector.engine import ReferenceEngine
+from detector.profiles import View
+from detector.scoring.features import profile_features
+from detector.scoring.one_class import fit_one_class
+from detector.scoring.supervised import fit_supervised
+from tests.support.bundles import DIGITS_PLAN, calibration_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from detector.bundle import Bundle
+    from detector.classifiers.base import Float32Array
+    from detector.embedded import EmbeddedDefault
+    from detector.profiles import PathPlan
+
+_BLUR = len(DIGITS_PLAN.targets) - 1
+PLAIN = DIGITS_PLAN
+VIEWED = replace(DIGITS_PLAN, views=tuple(View))
+TAPPED = replace(DIGITS_PLAN, tapped=(0, _BLUR))
+WHOLE = replace(DIGITS_PLAN, alphas=(0.3, 0.6), tapped=(_BLUR,), views=(View.SHIFT, View.MIRROR))
+_FITTED = 300
+CALIBRATED = 600
+"""The first images of the calibration set, which such a guard is made from."""
+_BUDGETS = (0.1, 0.2)
+
+
+def planned(digits: EmbeddedDefault, path: Path, plan: PathPlan) -> tuple[Bundle, ReferenceEngine]:
+    """The digits bundle with another plan, its scorer no longer fitting, and the engine that walks so."""
+    bundle = read_bundle(path)
+    loaded = load_classifier(digits.classifier_file)
+    if plan.tapped:
+        loaded = tapped(loaded)
+    parts = replace(bundle.parts, classifier=loaded.model)
+    engine = ReferenceEngine(loaded.classifier, parts.prototypes, plan)
+    return replace(bundle, manifest=replace(bundle.manifest, plan=plan), parts=parts), engine
+
+
+def guarded(digits: EmbeddedDefault, path: Path, plan: PathPlan, *, supervised: bool = False) -> Detector:
+    """The digits bundle with another plan, and a scorer that is fitted and calibrated for it."""
+    bundle, engine = planned(digits, path, plan)
+    images, _ = calibration_images(digits)
+    profile = engine.profile(images[:CALIBRATED])
+    features = profile_features(profile)
+    if supervised:
+        attacked = {f"pgd-{b}": _attacked(Walker(bundle), engine, images[:_FITTED], b) for b in _BUDGETS}
+        scorer = fit_supervised(features[:_FITTED], attacked)
+    else:
+        scorer = fit_one_class(features[:_FITTED])
+    calibration = ConformalCalibration(scorer.score(features[_FITTED:]), profile.predicted[_FITTED:])
+    parts = replace(bundle.parts, scorer=scorer.model, calibration=calibration)
+    return Detector(replace(bundle, parts=parts), threads=1)
+
+
+def _attacked(walker: Walker, engine: ReferenceEngine, images: Float32Array, budget: float) -> Float32Array:
+    originals = torch.from_numpy(images)
+    labels = walker.classifier.answers(originals)[0].argmax(1)
+    ball = Ball.around(originals, budget)
+    moved = plain_pgd(walker, ball, labels, steps=10, generator=torch.Generator().manual_seed(1))
+    profile = engine.profile(moved.numpy())
+    return profile_features(profile)[profile.predicted != labels.numpy()]
