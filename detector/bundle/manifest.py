@@ -14,7 +14,7 @@ from detector.verdicts import TargetRates
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FORMAT = "isthmus-bundle"
 
 
@@ -99,7 +99,7 @@ class Manifest:
             name: How to call it in errors.
 
         Raises:
-            BundleSchemaError: Made by another or a newer schema.
+            BundleSchemaError: Made by an older or a newer schema, or by none.
             BundleIntegrityError: Not JSON, or a field is missing or out of range.
         """
         fields = _parse(content, name)
@@ -146,4 +146,9 @@ def _check_schema(fields: Mapping[str, Any], name: str) -> None:
         raise BundleSchemaError(
             f"{name}: schema_version {version} is newer than this Isthmus reads ({SCHEMA_VERSION}); "
             "upgrade Isthmus or calibrate again with this version"
+        )
+    if version < SCHEMA_VERSION:
+        raise BundleSchemaError(
+            f"{name}: schema_version {version} is older than this Isthmus reads ({SCHEMA_VERSION}); "
+            "calibrate again with this version"
         )

@@ -21,7 +21,7 @@ from detector.classifiers.options import SpecOptions, infer_spec, pixel_type
 from detector.classifiers.outputs import probe_images
 from detector.classifiers.session import only_input, open_session
 from detector.classifiers.surgery import normalise_graph, read_model
-from detector.classifiers.taps import add_taps, choose_taps, find_layers
+from detector.classifiers.taps import add_taps, choose_taps, find_layers, remove_taps
 from detector.errors import ClassifierError, GradientsUnavailableError
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def load_classifier(
     torch_classifier = None
     if Path(source).suffix.lower() == ".onnx":
         given = read_model(source)
-        digest, spec = _digest(given), _graph_spec(given, options)
+        digest, given = _digest(given), remove_taps(given)  # a bundle's own classifier may be calibrated again
+        spec = _graph_spec(given, options)
     else:
         torch_classifier = load_torch_source(source, state).classifier(options, labels=labels)
         given, spec = export_onnx(torch_classifier), served_spec(torch_classifier.spec)

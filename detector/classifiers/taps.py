@@ -31,6 +31,7 @@ _FEW_STAGES = 3
 _WITHOUT_STAGES = 4
 _TOKENS, _MAPS = 3, 4  # ranks
 _IMAGE_CHANNELS = 3
+_PREFIX = "isthmus_tap_"  # of all tensors that taps add
 _SHAPE_ONLY = frozenset({"Shape", "Size"})
 
 
@@ -59,15 +60,23 @@ class Tap:
 def find_layers(model: bytes, images: NDArray[Any]) -> tuple[Tap, ...]:
     """All layers that everything passes through, from the images to the classes, with more than one value a channel.
 
+    Tensors of the images' own shape are none: whatever their axes mean, they hold the images, scaled or reordered.
+
     Args:
         model: A classifier, in one piece.
-        images: At least two, encoded as the model wants them, of which the layers' shapes are measured.
+        images: As many as the model takes at once, two or more where it can, encoded as it wants them; the layers'
+            shapes are measured on them.
+
+    Raises:
+        ClassifierError: The model can't be run on them.
     """
     proto = onnx.load_from_string(model)
     names = list(_bottlenecks(proto.graph))
     shapes = _measured_shapes(proto, names, images)
     layers = []
     for name, shape in shapes.items():
+        if shape == images.shape:
+            continue
         if len(shape) == _MAPS and shape[2] * shape[3] > 1:
             layers.append(Tap(name, shape[1], shape[2] * shape[3]))
         elif len(shape) == _TOKENS and shape[1] > 1:
@@ -77,12 +86,12 @@ def find_layers(model: bytes, images: NDArray[Any]) -> tuple[Tap, ...]:
 
 def _bottlenecks(graph: onnx.GraphProto) -> Iterator[str]:
     """Tensors after which nothing else that depends on the images is still needed, in the graph's order."""
-    constants = {entry.name for entry in graph.initializer}
-    live = {entry.name for entry in graph.input if entry.name not in constants}
-    last_use = {name: at for at, node in enumerate(graph.node) for name in node.input}
+    live = {_images_input(graph).name}
+    nodes = [(at, node) for at, node in enumerate(graph.node) if node.op_type not in _SHAPE_ONLY]
+    last_use = {name: at for at, node in nodes for name in node.input}
     last_use |= {entry.name: len(graph.node) for entry in graph.output}
-    for at, node in enumerate(graph.node):
-        if node.op_type in _SHAPE_ONLY or not live.intersection(node.input):
+    for at, node in nodes:
+        if not live.intersection(node.input):
             continue
         live.update(name for name in node.output if name in last_use)
         live = {name for name in live if last_use[name] > at}
@@ -108,8 +117,8 @@ def _measured_shapes(proto: onnx.ModelProto, names: list[str], images: NDArray[A
 def choose_taps(layers: Sequence[Tap], image_size: int) -> tuple[Tap, ...]:
     """Which layers to tap: the last of every stage, a stage being a run of layers of one shape.
 
-    Networks without stages, such as transformers, are tapped at evenly spaced depths. What comes before the first layer
-    that has more channels than an image is only the image again.
+    Networks without stages, such as transformers, are tapped at evenly spaced depths. A layer as large as an image with
+    no more channels than an image is only the image again.
 
     Args:
         layers: As `find_layers` found them.
@@ -145,13 +154,37 @@ def add_taps(model: bytes, taps: Sequence[Tap]) -> bytes:
         the standard deviation of each; not normalised. The other outputs stay as they are.
     """
     proto = onnx.load_from_string(model)
-    pooled = [name for position, tap in enumerate(taps) for name in _pool(proto.graph, tap, f"isthmus_tap_{position}")]
+    pooled = [name for position, tap in enumerate(taps) for name in _pool(proto.graph, tap, f"{_PREFIX}{position}")]
     proto.graph.node.append(helper.make_node("Concat", pooled, [TAPS_OUTPUT], axis=1))
-    batch = proto.graph.output[0].type.tensor_type.shape.dim[0]
+    batch = _images_input(proto.graph).type.tensor_type.shape.dim[0]
     width = 2 * sum(len(tap.read) for tap in taps)
     rows = batch.dim_value or batch.dim_param or None
     proto.graph.output.append(helper.make_tensor_value_info(TAPS_OUTPUT, TensorProto.FLOAT, [rows, width]))
     return bytes(proto.SerializeToString())
+
+
+def remove_taps(model: bytes) -> bytes:
+    """The graph as it was before `add_taps`; one without taps as it is."""
+    proto = onnx.load_from_string(model)
+    if TAPS_OUTPUT not in {entry.name for entry in proto.graph.output}:
+        return model
+    _keep(proto.graph.output, lambda entry: entry.name != TAPS_OUTPUT)
+    _keep(proto.graph.node, lambda node: not node.output[0].startswith((_PREFIX, TAPS_OUTPUT)))
+    _keep(proto.graph.initializer, lambda entry: not entry.name.startswith(_PREFIX))
+    return bytes(proto.SerializeToString())
+
+
+def _keep(entries: Any, wanted: Callable[[Any], bool]) -> None:
+    """Take what is not wanted out of a repeated field."""
+    kept = [entry for entry in entries if wanted(entry)]
+    del entries[:]
+    entries.extend(kept)
+
+
+def _images_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
+    """The input that takes the images; others may have default values."""
+    constants = {entry.name for entry in graph.initializer}
+    return next(entry for entry in graph.input if entry.name not in constants)
 
 
 def _pool(graph: onnx.GraphProto, tap: Tap, prefix: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import pytest
 
 from detector.bundle import Bundle, Manifest, read_bundle, write_bundle
 from detector.bundle.contents import CALIBRATION, CANARIES, CLASSIFIER, MANIFEST, PROTOTYPES, REPORT, SCORER
+from detector.bundle.manifest import SCHEMA_VERSION
 from detector.errors import BundleError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def test_the_folder_holds_what_is_listed_and_nothing_else(digits_bundle: Path, b
     for name, digest in bundle.manifest.files.items():
         assert hashlib.sha256((digits_bundle / name).read_bytes()).hexdigest() == digest
     assert hashlib.sha256((digits_bundle / MANIFEST).read_bytes()).hexdigest() == bundle.digest
-    assert json.loads((digits_bundle / MANIFEST).read_bytes())["schema_version"] == 1
+    assert json.loads((digits_bundle / MANIFEST).read_bytes())["schema_version"] == SCHEMA_VERSION
     assert digits_bundle.stat().st_mode & 0o777 == 0o755
 
 

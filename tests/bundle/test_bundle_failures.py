@@ -93,6 +93,16 @@ def test_a_newer_schema_is_refused_with_a_way_out(copy: Path, version: int) -> N
         read_bundle(copy)
 
 
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_an_older_schema_is_refused_with_a_way_out(copy: Path, version: int) -> None:
+    fields = _fields(copy) | {"schema_version": version}
+    for since in ("tapped", "views"):
+        del fields["path_plan"][since]
+    (copy / MANIFEST).write_text(json.dumps(fields))
+    with pytest.raises(BundleSchemaError, match=rf"{version} is older .*\({SCHEMA_VERSION}\); calibrate again"):
+        read_bundle(copy)
+
+
 @pytest.mark.parametrize("version", [0, -1, "1", None, 1.5])
 def test_a_schema_that_never_was_is_refused(copy: Path, version: Any) -> None:
     (copy / MANIFEST).write_text(json.dumps(_fields(copy) | {"schema_version": version}))
