@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from detector.errors import CalibrationError
@@ -22,12 +22,12 @@ def _features(count: int, seed: int, shift: float = 0.0, feature: int = 0) -> Fl
     return values
 
 
-def _twin(benign: Float32Array, attacked: list[Float32Array], weights: list[float]) -> GradientBoostingClassifier:
+def _twin(benign: Float32Array, attacked: list[Float32Array], weights: list[float]) -> HistGradientBoostingClassifier:
     """scikit-learn's own trees, with one weight per group."""
     groups = [benign, *attacked]
     sample_weights = np.repeat([1.0, *weights], [len(group) for group in groups])
     labels = np.repeat([False, *(True for _ in attacked)], [len(group) for group in groups])
-    return GradientBoostingClassifier(**_TREES, random_state=0).fit(
+    return HistGradientBoostingClassifier(**_TREES, random_state=0).fit(
         np.concatenate(groups), labels, sample_weight=sample_weights
     )
 
