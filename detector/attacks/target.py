@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,3 +53,7 @@ class AttackTarget:
             )
         if self.surrogate is not None and self.surrogate.spec.shape != shape:
             raise InvalidInputError(f"takes images {self.surrogate.spec.shape}, not {shape}", field="surrogate")
+
+    def first(self, count: int) -> AttackTarget:
+        """The same with its first images alone."""
+        return replace(self, images=self.images[:count], labels=self.labels[:count])

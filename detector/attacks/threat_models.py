@@ -167,6 +167,16 @@ class ThreatModel:
         """Backward passes for one image, counted as `forwards` are."""
         return round(_TRAITS[self.family].backwards * self.steps)
 
+    def affordable(self, work: int, *, least: int, most: int) -> int:
+        """How many images it can be run on for so much work.
+
+        Args:
+            work: Forward passes on all images; a backward pass counts as two.
+            least: Images it is run on however costly it is.
+            most: Images it is run on however cheap it is.
+        """
+        return min(most, max(least, work // max(1, self.forwards + 2 * self.backwards)))
+
     def strengthened(self) -> ThreatModel:
         """The same attack with twice the budget; an attack without one is returned as it is."""
         return self if self.budget is None else replace(self, budget=2 * self.budget)

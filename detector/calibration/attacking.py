@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +66,7 @@ def strong_enough(model: ThreatModel, classifier: Classifier, target: AttackTarg
     """
     if model.budget is None or model.norm not in {Norm.LINF, Norm.L2}:
         return model
-    probes = replace(target, images=target.images[:_PROBES], labels=target.labels[:_PROBES])
+    probes = target.first(_PROBES)
     for _ in range(_DOUBLINGS):
         moved = attack_successfully(model, classifier, probes, seed=seed)
         if len(moved.rows) >= _ENOUGH * len(probes.images):

@@ -138,8 +138,9 @@ class Measurements:
                 continue
             if model != given:
                 self._progress.note(f"{given.name} moves too few images; using {model.name}")
-            done[model.name] = (model, self._attack(model, target))
-            self._progress.note(f"{model.name}: {len(done[model.name][1].rows)} of {len(sources)} images moved")
+            some = target.first(self._options.images_for(model))
+            done[model.name] = (model, self._attack(model, some))
+            self._progress.note(f"{model.name}: {len(done[model.name][1].rows)} of {len(some.images)} images moved")
         return done
 
     @cached_property
@@ -171,7 +172,7 @@ class Measurements:
             "gradients": hashlib.sha256(answers).hexdigest() if gradients else None,
             "images": self._inputs.images.digest,
             "image_spec": self._classifier.spec.to_json(),
-            "options": self._options.to_json(),
+            "options": self._options.measured_json(),
             "tools": tool_versions(),
         }
 

@@ -15,10 +15,12 @@ from detector.prototypes.options import SynthesisOptions
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
+    from detector.attacks.threat_models import ThreatModel
     from detector.classifiers.base import ImageSpec
 
 _BLUR_REFERENCE = 32  # pixels; an image this large is blurred by one pixel
 _SMALLEST_BLUR = 0.7  # pixels; less does nothing
+_LEAST_ATTACKED = 40  # images, however costly the attack
 
 
 class ScorerChoice(StrEnum):
@@ -44,6 +46,10 @@ class CalibrationOptions:
         views: Whether to ask for other views of the image too.
         fit_fraction: Of the images, that go to the scorer; the rest calibrate the p-values.
         attack_images: Most images attacked, by each attack.
+        work_per_attack: Forwards, a backward counting as two, that an attack may spend on all its images; costly ones
+            get fewer images, but never below 40.
+        hardening_images: Images attacked once more by an attacker who knows the fitted guard; what he finds joins the
+            training. 0 does without.
         prior_strength: Of `ConformalCalibration`, images.
         seed: Of everything that is drawn.
 
@@ -61,6 +67,8 @@ class CalibrationOptions:
     views: bool = True
     fit_fraction: float = 0.4
     attack_images: int = 250
+    work_per_attack: int = 75_000
+    hardening_images: int = 0
     prior_strength: float = PRIOR_STRENGTH
     seed: int = 0
 
@@ -74,6 +82,12 @@ class CalibrationOptions:
             )
         if self.points < 1 or self.attack_images < 1:
             raise CalibrationError("points and attack_images must be at least 1")
+        if self.work_per_attack < 1 or self.hardening_images < 0:
+            raise CalibrationError("work_per_attack must be at least 1, hardening_images not negative")
+
+    def images_for(self, model: ThreatModel) -> int:
+        """How many images an attack is run on, at most."""
+        return model.affordable(self.work_per_attack, least=_LEAST_ATTACKED, most=self.attack_images)
 
     def plan(self, spec: ImageSpec, *, taps: bool = False) -> PathPlan:
         """The paths and the grid for a classifier's images.
@@ -89,6 +103,10 @@ class CalibrationOptions:
         automatic = max(_SMALLEST_BLUR, math.sqrt(min(spec.height, spec.width) / _BLUR_REFERENCE))
         tapped = (len(targets) - 1,) if taps else ()
         return PathPlan(tuple(targets), alphas, self.blur_sigma or automatic, tapped, tuple(View) if self.views else ())
+
+    def measured_json(self) -> dict[str, Any]:
+        """`to_json` of all that decides what is measured; hardening comes after it."""
+        return {name: value for name, value in self.to_json().items() if name != "hardening_images"}
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready record for provenance."""

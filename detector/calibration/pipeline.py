@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.bundle import BundleParts, CalibrationSummary, Canaries, Manifest, write_bundle
+from detector.bundle import Bundle, BundleParts, CalibrationSummary, Canaries, Manifest, write_bundle
 from detector.bundle.contents import CONTACT_SHEET, REPORT
 from detector.bundle.writing import check_free
 from detector.calibration.checks import check_amount, check_classes_reach, check_labels
+from detector.calibration.hardening import adaptive_successes
 from detector.calibration.measuring import Measurements
 from detector.calibration.report import render_report
 from detector.conformal import ConformalCalibration
+from detector.detector import Detector
 from detector.evaluation.metrics import auroc
 from detector.pictures import contact_sheet
 from detector.prototypes.quality import roughness
@@ -23,6 +25,7 @@ from detector.scoring.supervised import fit_supervised
 from detector.versions import tool_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from detector.calibration.inputs import CalibrationInputs
@@ -77,7 +80,10 @@ def calibrate(
     """
     check_free(out, overwrite=overwrite)
     own = measured or Measurements(inputs, options, out.parent / f".{out.name}.work", progress)
-    result = _Calibration(inputs, options, out, progress, own).write(overwrite=overwrite)
+    run = _Calibration(inputs, options, out, progress, own)
+    if options.hardening_images and own.supervised:
+        run = _Calibration(inputs, options, out, progress, own, further=run.broken())
+    result = run.write(overwrite=overwrite)
     if measured is None:
         own.store.clear()
     return result
@@ -93,11 +99,14 @@ class _Calibration:
         out: Path,
         progress: Progress,
         measured: Measurements,
+        *,
+        further: Mapping[str, Float32Array] | None = None,
     ) -> None:
         check_amount(len(inputs.images.pixels), options)
         self.inputs, self.options, self.out, self.progress = inputs, options, out, progress
         self.classifier = inputs.loaded.classifier
         self.measured = measured
+        self.further = further or {}
         self.warnings: list[str] = []
 
     @cached_property
@@ -106,7 +115,7 @@ class _Calibration:
         if not self.measured.supervised:
             return fit_one_class(benign)
         training = self.measured.attacked_features(held_out=False)
-        return fit_supervised(benign, training, seed=self.options.seed)
+        return fit_supervised(benign, {**training, **self.further}, seed=self.options.seed)
 
     @cached_property
     def calibration(self) -> ConformalCalibration:
@@ -126,22 +135,29 @@ class _Calibration:
         held_out = self.measured.attacked_features(held_out=True)
         return {name: self.scorer.score(features) for name, features in held_out.items() if len(features)}
 
+    def broken(self) -> dict[str, Float32Array]:
+        """What an attacker who knows this guard finds (see `hardening`)."""
+        bundle = Bundle(self._manifest(), self._parts(), digest="")
+        return adaptive_successes(Detector(bundle), self.measured, self.options, self.progress)
+
     def write(self, *, overwrite: bool) -> CalibrationResult:
         """Run whatever is not done yet, and write the bundle."""
         self._check_data()
-        manifest = self._manifest()
-        parts = BundleParts(
+        manifest, parts = self._manifest(), self._parts()
+        sheet = contact_sheet(self.measured.prototypes, self.inputs.labels)
+        report = render_report(manifest, self.calibration, self.held_out_scores, sheet)
+        attachments = {REPORT: report.encode(), CONTACT_SHEET: sheet}
+        digest = write_bundle(self.out, manifest, parts, attachments=attachments, overwrite=overwrite)
+        return CalibrationResult(self.out, digest, manifest)
+
+    def _parts(self) -> BundleParts:
+        return BundleParts(
             classifier=self.inputs.loaded.model,
             prototypes=self.measured.prototypes,
             scorer=self.scorer.model,
             calibration=self.calibration,
             canaries=self._canaries(),
         )
-        sheet = contact_sheet(self.measured.prototypes, self.inputs.labels)
-        report = render_report(manifest, self.calibration, self.held_out_scores, sheet)
-        attachments = {REPORT: report.encode(), CONTACT_SHEET: sheet}
-        digest = write_bundle(self.out, manifest, parts, attachments=attachments, overwrite=overwrite)
-        return CalibrationResult(self.out, digest, manifest)
 
     def _check_data(self) -> None:
         names = self.inputs.labels

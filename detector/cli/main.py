@@ -10,6 +10,7 @@ import typer
 from detector.cli.calibrate import calibrate
 from detector.cli.client import client
 from detector.cli.demo import demo
+from detector.cli.evaluate import evaluate
 from detector.cli.inspect import inspect
 from detector.cli.score import score
 from detector.cli.serve import serve
@@ -22,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Guard a deployed image classifier: its prediction and, beside it, how likely the image is to be adversarial.",
 )
-for _command in (calibrate, inspect, score, serve, client, demo):
+for _command in (calibrate, evaluate, inspect, score, serve, client, demo):
     app.command()(_command)
 
 

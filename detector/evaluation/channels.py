@@ -45,7 +45,7 @@ class Channel:
 
 
 def channels(plan: PathPlan, taps: int) -> tuple[Channel, ...]:
-    """Ever more evidence: prototype paths alone first, all of the plan last, and all but the prototypes."""
+    """All evidence but the prototypes'; then ever more evidence: prototype paths alone first, all of the plan last."""
     points = len(plan.alphas)
     kinds = [kind for kind in PathKind if any(target.kind is kind for target in plan.targets)]
     cost = {kind: points * sum(target.kind is kind for target in plan.targets) for kind in kinds}
@@ -64,8 +64,9 @@ def channels(plan: PathPlan, taps: int) -> tuple[Channel, ...]:
         found.append(Channel(title, _columns(names, prefixes), forwards))
     prototypes = (PathKind.PROTOTYPE, PathKind.RUNNER_UP_PROTOTYPE)
     others = ["image", *(p for p in prefixes[1:] if p not in {kind.value for kind in prototypes})]
-    without = Channel("all but prototypes", _columns(names, others), forwards - sum(cost.get(k, 0) for k in prototypes))
-    return (*found, without) if len(others) > 1 else tuple(found)
+    saved = sum(cost.get(kind, 0) for kind in prototypes)
+    without = Channel("all but prototypes", _columns(names, others), forwards - saved)
+    return (without, *found) if saved and len(others) > 1 else tuple(found)
 
 
 _WORDS = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.attacks.threat_models import Family
 from detector.errors import DataError
 from detector.evaluation.corruptions import CORRUPTIONS, corrupt, fit_to_shape, mixed_pairs, read_idx_images
 from detector.evaluation.pair_barriers import compare_pairs
@@ -33,7 +35,7 @@ def control_results(material: Material) -> list[Control]:
     rows = slice(0, material.options.control_images)
     images, labels = material.benign.images[rows], material.labels[rows]
     for corruption in CORRUPTIONS:
-        changed = _answers(material, corruption.name, lambda c=corruption: corrupt(c, images, material.options.seed))
+        changed = _answers(material, corruption.name, partial(corrupt, corruption, images, material.options.seed))
         accuracy = float((changed["predicted"] == labels).mean())
         found.append(_control(material, corruption.name, changed["p_values"], accuracy))
     found.append(_mixed(material, images, labels))
@@ -44,12 +46,12 @@ def control_results(material: Material) -> list[Control]:
 def barrier_results(material: Material) -> tuple[PairBarriers, ...]:
     """Barriers between two real images of one class and of different ones, and between real and attacked images.
 
-    The attacks are the strongest bounded one, the one with the smallest perturbation and the paper's own.
+    The attacks are PGD and Carlini-Wagner, the last of each in the table, and the paper's own.
     """
     rows = slice(0, material.options.control_images)
-    wanted = [name for name in ("PGD-Linf-8/255", "CW-L2-k0.5") if name in material.attacked]
-    wanted += [name for name in material.attacked if name.startswith("unconstrained")]
-    images = {name: material.attacked[name].scored.images for name in wanted}
+    families = {Family.PGD, Family.CW, Family.UNCONSTRAINED}
+    strongest = {a.model.family: name for name, a in material.attacked.items() if a.model.family in families}
+    images = {name: material.attacked[name].scored.images for name in strongest.values()}
     try:
         return compare_pairs(
             material.detector.classifier,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from detector.attacks.threat_models import ThreatModel
     from detector.calibration.inputs import CalibrationInputs
+    from detector.calibration.options import CalibrationOptions
     from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.classifiers.torch import TorchClassifier
@@ -93,20 +94,25 @@ class Material:
         self._held_out = inputs.images.take(split.fit)
         self.measured = Measurements(self.given, options.calibration, folder / "calibration", progress)
         self.store = StageStore(folder / "evaluation", {"calibration": self.measured.store.identity})
-        self._bundle = folder.parent / "bundle"
+        self.bundle = folder.parent / "bundle"
 
     @cached_property
     def detector(self) -> Detector:
         """The guard under test, calibrated on the images that do not test."""
-        done = calibrate(
-            self.given,
-            self.options.calibration,
-            self._bundle,
-            progress=self.progress,
-            overwrite=self._bundle.exists(),
-            measured=self.measured,
+        return self._calibrated(self.options.calibration, self.bundle)
+
+    @cached_property
+    def hardened(self) -> tuple[Detector, Path]:
+        """The same, hardened against attackers who know it, and its bundle."""
+        options = replace(self.options.calibration, hardening_images=self.options.hardening_images)
+        bundle = self.bundle.with_name("bundle-hardened")
+        return self._calibrated(options, bundle), bundle
+
+    def _calibrated(self, options: CalibrationOptions, bundle: Path) -> Detector:
+        calibrate(
+            self.given, options, bundle, progress=self.progress, overwrite=bundle.exists(), measured=self.measured
         )
-        return Detector.load(done.path)
+        return Detector.load(bundle)
 
     @property
     def scored_by(self) -> dict[str, str]:

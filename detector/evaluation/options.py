@@ -25,15 +25,17 @@ class EvaluationOptions:
         models: The attacks.
         test_fraction: Of the images, that only test.
         attack_images: Correctly classified test images attacked, at most, by each attack.
-        work_per_attack: Forwards (a backward counts as two) an attack may spend on all its images; costly attacks get
-            fewer images, but never below 20.
+        work_per_attack: Forwards, a backward counting as two, that an attack may spend on all its images; costly ones
+            get fewer images, but never below 20.
         control_images: Test images corrupted or mixed, or images of another kind, at most, for each control.
         leave_out: Whether to fit again without each kin of attacks.
         peers: Whether to run other detectors.
         adaptive_images: Images attacked by attackers who know the guard; 0 for none.
         adaptive_steps: Of their gradient attacks.
+        adaptive_queries: Of the attack that only asks.
         adaptive_budgets: Linf, in 255ths, rising; 8 among them.
-        hardening: Whether to also attack a guard that was trained on attacks that know it.
+        hardening_images: For a second guard, hardened with so many images (see `CalibrationOptions`), attacked in the
+            same way; 0 for none.
         other_images: A gzipped idx file of images of another kind (MNIST's test images), as a control.
         seed: Of everything that is drawn.
 
@@ -51,8 +53,9 @@ class EvaluationOptions:
     peers: bool = True
     adaptive_images: int = 32
     adaptive_steps: int = 40
+    adaptive_queries: int = 300
     adaptive_budgets: tuple[float, ...] = (2.0, 8.0, 32.0)
-    hardening: bool = True
+    hardening_images: int = 150
     other_images: Path | None = None
     seed: int = 0
 
@@ -61,16 +64,19 @@ class EvaluationOptions:
             raise CalibrationError(f"test_fraction must lie between 0 and 1, not {self.test_fraction}")
         if self.attack_images < _LEAST_IMAGES:
             raise CalibrationError(f"attack_images must be at least {_LEAST_IMAGES}, not {self.attack_images}")
-        if self.adaptive_images < 0 or self.adaptive_steps < 1:
-            raise CalibrationError("adaptive_images must not be negative, adaptive_steps at least 1")
+        if min(self.adaptive_images, self.hardening_images) < 0 or self.adaptive_steps < 1 or self.adaptive_queries < 1:
+            raise CalibrationError(
+                "adaptive_images and hardening_images must not be negative, adaptive_steps and adaptive_queries at "
+                "least 1"
+            )
         if list(self.adaptive_budgets) != sorted(set(self.adaptive_budgets)) or min(self.adaptive_budgets) <= 0:
             raise CalibrationError(f"adaptive_budgets must rise from above 0, not {self.adaptive_budgets}")
 
     @classmethod
-    def quick(cls, *, seed: int = 0, other_images: Path | None = None) -> Self:
+    def quick(cls) -> Self:
         """For continuous integration: a few cheap attacks on few images, no peer that learns, one adaptive budget."""
         return cls(
-            calibration=CalibrationOptions(attack_images=60, seed=seed),
+            calibration=CalibrationOptions(attack_images=60),
             models=tuple(m for m in THREAT_MODELS if m.family in _QUICK_FAMILIES and not m.targeted),
             attack_images=60,
             work_per_attack=6_000,
@@ -79,16 +85,14 @@ class EvaluationOptions:
             peers=False,
             adaptive_images=8,
             adaptive_steps=20,
+            adaptive_queries=50,
             adaptive_budgets=(8.0,),
-            hardening=False,
-            other_images=other_images,
-            seed=seed,
+            hardening_images=0,
         )
 
     def images_for(self, model: ThreatModel) -> int:
         """How many images an attack is run on."""
-        affordable = self.work_per_attack // max(1, model.forwards + 2 * model.backwards)
-        return min(self.attack_images, max(_LEAST_IMAGES, affordable))
+        return model.affordable(self.work_per_attack, least=_LEAST_IMAGES, most=self.attack_images)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready record."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from detector.evaluation.metrics import Estimate, RealisedRate
+    from detector.evaluation.pair_barriers import PairBarriers
 
 SCHEMA_VERSION: Final = 1
 
@@ -215,13 +216,15 @@ class EvaluationResults:
         benign_scores: Of the benign test images.
         benign_p_values: Of the same.
         attacks: One row per attack.
-        all_attacks_detected: Share of attacked images all of whose successful attacks are flagged at SUSPECT.
+        all_attacks_detected: Share of the images any attack moved, all of whose successful attacks are flagged at
+            SUSPECT; None where no attack moved any.
         robust_accuracy: Share of benign test images attacked that are neither flagged themselves nor brought to an
             unflagged misclassification by any attack here that does not know the guard.
         channels: The guard with ever more evidence, prototype paths alone first.
         peers: Other detectors.
         controls: Images nobody attacked.
         classes: One row per class.
+        barriers: On straight paths between two images, by what the two are.
         adaptive: Attacks that know the guard.
         tramer: The half-radius check.
         checks: Self-checks.
@@ -238,12 +241,13 @@ class EvaluationResults:
     benign_scores: Sequence[float]
     benign_p_values: Sequence[float]
     attacks: Sequence[AttackResult]
-    all_attacks_detected: RealisedRate
+    all_attacks_detected: RealisedRate | None
     robust_accuracy: RealisedRate
     channels: Sequence[ScorerResult]
     peers: Sequence[ScorerResult]
     controls: Sequence[Control]
     classes: Sequence[ClassRow]
+    barriers: Sequence[PairBarriers] = ()
     adaptive: Sequence[AdaptiveCurve] = ()
     tramer: TramerCheck | None = None
     checks: Sequence[SelfCheck] = ()

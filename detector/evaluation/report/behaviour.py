@@ -76,6 +76,31 @@ def controls(results: EvaluationResults) -> Section:
     return Section.of("controls", title, paragraph(note), wide(head, rows), drawn)
 
 
+def barriers(results: EvaluationResults) -> Section | None:
+    """Barriers between two images; None where none were measured."""
+    if not results.barriers:
+        return None
+    note = (
+        "The loss of one end's class along the straight path between two images: its height, and its gap, by how much "
+        "it passes the larger loss of the two ends. An AUROC of 0.5 says that such pairs have the gaps of two real "
+        "images of one class. Two real images of different classes are the control: what attacks do must go beyond "
+        "what another class does."
+    )
+    head = ("pairs", "how many", "median height, nats", "median gap, nats", "AUROC of the gap against one class")
+    rows = [
+        [
+            row_head(one.name, long=True),
+            f"{one.pairs:,}",
+            *(
+                numbers.NOTHING if value is None else f"{value:.3f}"
+                for value in (one.median_height, one.median_gap, one.auroc_gap_vs_same_class)
+            ),
+        ]
+        for one in results.barriers
+    ]
+    return Section.of("barriers", "Barriers between two images", paragraph(note), wide(head, rows))
+
+
 def _kept(rate: RealisedRate, target: float) -> Cell:
     """Whether twice the target is kept, and how many times the target it is where not."""
     if rate.total == 0:

@@ -85,8 +85,11 @@ class Contender:
         return overall(self.unseen)
 
     def ahead_of(self, other: Contender) -> bool:
-        """Whether mean and worst AUROC are better, over the attacks both met, trained with them and without."""
-        return _ahead(self.attacks, other.attacks) and _ahead(self.unseen, other.unseen)
+        """Whether mean and worst AUROC are better, over the attacks both met.
+
+        Trained with them and without, where the other was tried so.
+        """
+        return _ahead(self.attacks, other.attacks) and (not other.unseen or _ahead(self.unseen, other.unseen))
 
 
 def _ahead(ours: Mapping[str, Detected], theirs: Mapping[str, Detected]) -> bool:

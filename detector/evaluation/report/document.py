@@ -36,6 +36,7 @@ def render_report(results: EvaluationResults) -> str:
         comparison.peers(results),
         behaviour.classes(results),
         behaviour.controls(results),
+        behaviour.barriers(results),
         adaptive.adaptive(results),
         adaptive.tramer(results),
         adaptive.self_checks(results),

@@ -62,6 +62,29 @@ def summary(results: EvaluationResults) -> Markup:
     return paragraph(" ".join(sentences), class_="lead")
 
 
+def headlines(results: EvaluationResults) -> list[str]:
+    """The headline figures as lines for a terminal."""
+    guard = contenders.guard(results)
+    lines = []
+    for name, over in (("included", guard.included), ("left out", guard.left_out if guard.needs_attacks else None)):
+        if over is not None:
+            lines.append(
+                f"{name:<12}mean AUROC {over.mean:.3f}, worst {over.worst:.3f} ({over.worst_attack}), mean TPR at "
+                f"{numbers.target(results.suspect_rate)} {over.tpr_suspect:.2f}, over {over.attacks} attacks"
+            )
+    if guard.false_positives is not None:
+        lines.append(f"{'benign':<12}{numbers.realised(guard.false_positives)} flagged")
+    for configuration, (curve, point) in strongest_adaptive(results.adaptive).items():
+        lines.append(f"{'informed':<12}SR@5 {point.sr5:.2f} at 8/255 ({curve.name}; guard: {configuration})")
+    lines.append(
+        f"{'cost':<12}{numbers.forwards(guard.forwards)} forwards and {numbers.milliseconds(guard.milliseconds)} ms "
+        "per image"
+    )
+    failed = [check.name for check in results.checks if not check.passed]
+    lines.append(f"{'self-checks':<12}{'failed: ' + ', '.join(failed) if failed else 'all passed'}")
+    return lines
+
+
 def headline(results: EvaluationResults) -> Section:
     """The headline figures."""
     guard = contenders.guard(results)

@@ -38,8 +38,8 @@ def answers(results: EvaluationResults) -> Iterator[Answer]:
         yield _controls(results)
     if results.attacks:
         yield _unseen(results)
-    if results.all_attacks_detected.total:
-        rate = results.all_attacks_detected
+    rate = results.all_attacks_detected
+    if rate is not None and rate.total:
         finding = f"of {rate.total} attacked images every successful attack was flagged: {numbers.realised(rate)}"
         yield Answer("Is every attack on an image caught?", numbers.percent(rate.rate), None, finding)
     if results.robust_accuracy.total:
