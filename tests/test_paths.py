@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from detector.embedded import SPEC
 from detector.engine.reference import ReferenceEngine
 from detector.images import to_canonical
-from detector.paths import Barriers, Prototypes, barriers, gaussian_blur, interpolate, path_targets
-from detector.profiles import PathKind, PathPlan, PathTarget, path_losses
+from detector.paths import Barriers, Prototypes, barriers, gaussian_blur, interpolate, path_targets, view_images
+from detector.profiles import PathKind, PathPlan, PathTarget, View, path_losses
 from tests.support.bundles import digits_onnx
 from tests.support.formulas import one_pixel, two_classes
 
@@ -96,6 +96,38 @@ def test_a_narrow_blur_changes_nothing_and_a_wide_one_leaves_the_mean() -> None:
     np.testing.assert_array_equal(gaussian_blur(IMAGES, 0.01), IMAGES)
     wide = gaussian_blur(IMAGES, 500.0)
     np.testing.assert_allclose(wide, np.broadcast_to(IMAGES.mean((2, 3), keepdims=True), IMAGES.shape), atol=1e-3)
+
+
+@pytest.mark.parametrize("view", View)
+@pytest.mark.parametrize("shape", [(2, 3, 5, 4), (1, 1, 1, 1), (1, 3, 64, 40), (0, 1, 8, 8)])
+def test_a_view_keeps_constants_shape_and_values(view: View, shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(1).random(shape, np.float32)
+    before = images.copy()
+    seen = view_images(images, view)
+    assert seen.shape == shape
+    assert seen.dtype == np.float32
+    assert np.isin(seen, images).all()
+    constant = np.full(shape, 0.37, np.float32)
+    np.testing.assert_array_equal(view_images(constant, view), constant)
+    np.testing.assert_array_equal(images, before)
+
+
+def test_a_mirrored_mirror_is_the_image() -> None:
+    mirrored = view_images(IMAGES, View.MIRROR)
+    np.testing.assert_array_equal(mirrored[..., 0], IMAGES[..., -1])
+    assert (mirrored != IMAGES).any()
+    np.testing.assert_array_equal(view_images(mirrored, View.MIRROR), IMAGES)
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 4), (32, 31), (63, 64), (224, 96), (1, 9)])
+def test_a_shift_goes_down_and_right_by_a_32nd_but_at_least_a_pixel(height: int, width: int) -> None:
+    images = np.random.default_rng(2).random((2, 3, height, width), np.float32)
+    down, right = max(1, height // 32), max(1, width // 32)
+    seen = view_images(images, View.SHIFT)
+    for row in range(height):
+        for column in range(width):
+            source = images[:, :, max(row - down, 0), max(column - right, 0)]
+            np.testing.assert_array_equal(seen[:, :, row, column], source)
 
 
 def test_a_linear_classifier_has_no_barrier_above_its_ends() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,17 @@ from torch.nn.functional import cross_entropy
 
 from detector.engine.reference import ReferenceEngine
 from detector.paths import Prototypes
-from detector.profiles import PathKind, PathPlan, PathProfile, PathTarget, path_losses, path_margins, runner_up_classes
+from detector.profiles import (
+    PathKind,
+    PathPlan,
+    PathProfile,
+    PathTarget,
+    View,
+    logits_of,
+    path_losses,
+    path_margins,
+    runner_up_classes,
+)
 from tests.support.formulas import one_pixel, two_classes
 
 if TYPE_CHECKING:
@@ -99,10 +110,12 @@ PLANS = [
         ),
         tuple(i / 8 for i in range(1, 9)),
     ),
+    PathPlan((PathTarget(PathKind.BLUR),), (0.5,), tapped=(0,), views=(View.SHIFT,)),
+    PathPlan(PLAN.targets, (0.2, 0.4), tapped=(0, 1), views=(View.SHIFT, View.MIRROR)),
 ]
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{len(plan.targets)}x{len(plan.alphas)}")
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{len(plan.targets)}x{len(plan.alphas)}+{len(plan.views)}")
 @pytest.mark.parametrize("images", [1, 7, 300])
 def test_forwards_are_what_the_classifier_is_really_asked(plan: PathPlan, images: int) -> None:
     classifier = two_classes(lambda pixel: pixel - 0.5)
@@ -114,11 +127,46 @@ def test_forwards_are_what_the_classifier_is_really_asked(plan: PathPlan, images
     assert plan.grid == (0.0, *plan.alphas)
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{len(plan.targets)}x{len(plan.alphas)}")
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{len(plan.targets)}x{len(plan.alphas)}+{len(plan.views)}")
 def test_a_plan_survives_its_json(plan: PathPlan) -> None:
-    assert PathPlan.from_json(plan.to_json()) == plan
+    assert PathPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
 def test_a_path_has_one_name_everywhere() -> None:
     names = [PathTarget(kind, 0 if kind is PathKind.BLUR else 2).name for kind in PathKind]
     assert names == ["prototype[2]", "runner_up_prototype[2]", "blur"]
+
+
+def test_the_points_that_are_tapped_are_the_image_and_the_inner_points_of_the_tapped_paths() -> None:
+    targets = (PathTarget(PathKind.PROTOTYPE, 1), *PLAN.targets)
+    assert PathPlan(targets, (0.25, 0.5)).tapped_points == ()
+    assert PathPlan(targets, (0.25, 0.5), tapped=(0, 2)).tapped_points == (
+        *("image", "prototype[1]:0.25", "prototype[1]:0.5"),
+        *("blur:0.25", "blur:0.5"),
+    )
+
+
+@pytest.mark.parametrize("shape", [(6, 10), (6, 3, 10), (6, 2, 4, 10)])
+def test_a_class_has_one_logit_at_every_point_of_any_walk(shape: tuple[int, ...]) -> None:
+    logits = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    classes = np.arange(6) + 2
+    found = logits_of(logits, classes)
+    assert found.shape == shape[:-1]
+    for image, label in enumerate(classes):
+        np.testing.assert_array_equal(found[image], logits[image, ..., label])
+
+
+def test_some_of_a_profile_is_the_profile_of_some() -> None:
+    plan = PathPlan(PLAN.targets, PLAN.alphas, tapped=(1,), views=(View.MIRROR,))
+    rng = np.random.default_rng(4)
+    taps = rng.random((6, 4, 3), np.float32)
+    views = rng.random((6, 1, 5), np.float32)
+    some = PathProfile(plan, _logits(5), taps, views).take(slice(1, 4))
+    assert some.plan == plan
+    assert some.taps is not None
+    assert some.views is not None
+    np.testing.assert_array_equal(some.logits, _logits(5)[1:4])
+    np.testing.assert_array_equal(some.taps, taps[1:4])
+    np.testing.assert_array_equal(some.views, views[1:4])
+    plain = PathProfile(PLAN, _logits(5)).take(slice(2))
+    assert plain.taps is plain.views is None

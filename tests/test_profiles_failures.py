@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from detector.errors import CalibrationError
-from detector.profiles import MAX_BLUR_SIGMA, MAX_FORWARDS, PathKind, PathPlan, PathTarget
+from detector.profiles import MAX_BLUR_SIGMA, MAX_FORWARDS, PathKind, PathPlan, PathTarget, View
 
 ONE = (PathTarget(PathKind.PROTOTYPE, 0),)
 NAN, INFINITY = float("nan"), float("inf")
@@ -35,8 +35,29 @@ def test_a_plan_without_paths_is_refused() -> None:
 def test_a_plan_without_end_is_refused() -> None:
     within = tuple((i + 1) / MAX_FORWARDS for i in range(MAX_FORWARDS - 1))
     assert PathPlan(ONE, within).forwards_per_image == MAX_FORWARDS
-    with pytest.raises(CalibrationError, match=f"cost {MAX_FORWARDS + 1} forwards per image, at most {MAX_FORWARDS}"):
+    refusal = f"cost {MAX_FORWARDS + 1} forwards per image, at most {MAX_FORWARDS}"
+    with pytest.raises(CalibrationError, match=refusal):
         PathPlan(ONE, (*within, 1.0))
+    with pytest.raises(CalibrationError, match=refusal):
+        PathPlan(ONE, within, views=(View.MIRROR,))
+
+
+@pytest.mark.parametrize("tapped", [(1,), (-1,), (0, 0), (0, 1), (1, 0), (0.5,)], ids=str)
+def test_a_tapped_path_that_is_none_of_the_plan_or_named_out_of_order_is_refused(tapped: tuple[int, ...]) -> None:
+    with pytest.raises(CalibrationError, match="tapped must name paths by rising positions in targets"):
+        PathPlan(ONE, (0.5,), tapped=tapped)
+
+
+def test_tapped_paths_in_falling_order_are_refused() -> None:
+    two = (*ONE, PathTarget(PathKind.BLUR))
+    assert PathPlan(two, (0.5,), tapped=(0, 1)).tapped_points
+    with pytest.raises(CalibrationError, match=r"rising positions in targets, not \(1, 0\)"):
+        PathPlan(two, (0.5,), tapped=(1, 0))
+
+
+def test_a_view_asked_twice_is_refused() -> None:
+    with pytest.raises(CalibrationError, match="views must differ"):
+        PathPlan(ONE, (0.5,), views=(View.SHIFT, View.MIRROR, View.SHIFT))
 
 
 def test_a_negative_prototype_is_refused() -> None:
@@ -44,7 +65,13 @@ def test_a_negative_prototype_is_refused() -> None:
         PathTarget(PathKind.PROTOTYPE, -1)
 
 
-GOOD: dict[str, Any] = {"targets": [{"kind": "prototype", "index": 0}], "alphas": [0.5], "blur_sigma": 1}
+GOOD: dict[str, Any] = {
+    "targets": [{"kind": "prototype", "index": 0}],
+    "alphas": [0.5],
+    "blur_sigma": 1,
+    "tapped": [0],
+    "views": ["shift"],
+}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +91,17 @@ GOOD: dict[str, Any] = {"targets": [{"kind": "prototype", "index": 0}], "alphas"
         {"alphas": [10**400]},
         {"blur_sigma": None},
         {"blur_sigma": {}},
+        {"tapped": None},
+        {"tapped": ["x"]},
+        {"tapped": [1]},
+        {"tapped": [-1]},
+        {"tapped": [INFINITY]},
+        {"tapped": 0},
+        {"views": None},
+        {"views": ["sideways"]},
+        {"views": ["shift", "shift"]},
+        {"views": "shift"},
+        {"views": [[]]},
     ],
     ids=str,
 )

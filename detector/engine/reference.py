@@ -65,5 +65,5 @@ class ReferenceEngine:
         """The taps (n, tapped points, numbers) of a plan, of those of the images and of all points of their paths."""
         if not self._plan.tapped:
             return np.empty((len(start), 0, start.shape[1]), np.float32)
-        along = inner[:, list(self._plan.tapped)].reshape(len(start), -1, start.shape[1])
-        return np.concatenate([start[:, None], along], axis=1)
+        along = [inner[:, path] for path in self._plan.tapped]
+        return np.concatenate([start[:, None], *along], axis=1)
