@@ -14,7 +14,6 @@ import numpy as np
 from detector.attacks.libraries import library_available
 from detector.attacks.running import obstacle
 from detector.attacks.target import AttackTarget
-from detector.attacks.threat_models import CALIBRATION_ATTACKS
 from detector.calibration.attacking import AttackedImages, attack_successfully, strong_enough
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
@@ -129,7 +128,7 @@ class Measurements:
         sources = right[: self._options.attack_images]
         target = AttackTarget(gradients, self.images_at(sources), self.truth[sources])
         done: dict[str, tuple[ThreatModel, AttackedImages]] = {}
-        for given in CALIBRATION_ATTACKS:
+        for given in self._options.attacks:
             if reason := obstacle(given, target):
                 self._progress.note(f"left out: {reason}")
                 continue

@@ -45,6 +45,7 @@ class CalibrationOptions:
         points: Inner grid points per path.
         views: Whether to ask for other views of the image too.
         fit_fraction: Of the images, that go to the scorer; the rest calibrate the p-values.
+        attacks: What the supervised scorer learns from.
         attack_images: Most images attacked, by each attack.
         work_per_attack: Forwards, a backward counting as two, that an attack may spend on all its images; costly ones
             get fewer images, but never below 40.
@@ -66,6 +67,7 @@ class CalibrationOptions:
     points: int = 4
     views: bool = True
     fit_fraction: float = 0.4
+    attacks: tuple[ThreatModel, ...] = CALIBRATION_ATTACKS
     attack_images: int = 250
     work_per_attack: int = 75_000
     hardening_images: int = 0
@@ -110,4 +112,4 @@ class CalibrationOptions:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready record for provenance."""
-        return {**asdict(self), "attacks": [model.name for model in CALIBRATION_ATTACKS]}
+        return {**asdict(self), "attacks": [model.name for model in self.attacks]}
