@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 NAME = "supervised"
 MIN_IMAGES = 20
 _TREES: Final = {
-    "max_iter": 300,
-    "learning_rate": 0.08,
+    "max_iter": 150,
+    "learning_rate": 0.1,
     "max_leaf_nodes": 15,
     "min_samples_leaf": 10,
     "l2_regularization": 1.0,
