@@ -9,15 +9,33 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from detector.errors import CalibrationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
+    from detector.evaluation.peers.base import PeerData
 
 _CHUNK = 256
 _ITERATIONS = 1000
+
+
+def readable_layers(data: PeerData, peer: str) -> Callable[[Float32Array], tuple[Float32Array, ...]]:
+    """`PeerData.hidden`, where there is something to read.
+
+    Args:
+        data: With at least one image; one forward is spent on it.
+        peer: Who reads, for the error.
+
+    Raises:
+        CalibrationError: The classifier has no hidden layer that can be read; names the peer.
+    """
+    if not sum(layer.shape[1] for layer in data.hidden(data.images[:1])):
+        raise CalibrationError(f"{peer}: needs hidden layers, and the classifier has none that can be read")
+    return data.hidden
 
 
 def layer_activations(

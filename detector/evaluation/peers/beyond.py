@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from detector.classifiers.torchvision_compat import mend_torchvision
-from detector.evaluation.peers.activations import layer_activations
+from detector.evaluation.peers.activations import layer_activations, readable_layers
 from detector.evaluation.peers.base import in_chunks, torch_seed
 from detector.evaluation.peers.toolbox import toolbox_detectors
 
@@ -61,11 +61,12 @@ class BeyondOwnFeatures:
         """Fit the label's regression; the toolbox's own fit finds only a threshold, which a score does not need.
 
         Raises:
+            CalibrationError: No hidden layer.
             MissingExtraError: The toolbox is not installed.
         """
         evasion = toolbox_detectors(self.name)
         self.seed_ = data.seed
-        model = SimpleNamespace(model=_OwnFeatures(data))
+        model = SimpleNamespace(model=_OwnFeatures(data, self.name))
         self.detector_ = evasion.BeyondDetectorPyTorch(
             target_classifier=model,
             ssl_classifier=model,
@@ -89,12 +90,13 @@ class BeyondOwnFeatures:
 class _OwnFeatures(nn.Module):
     """What the toolbox wants of a self-supervised model: a backbone, and two heads on it."""
 
-    def __init__(self, data: PeerData) -> None:
+    def __init__(self, data: PeerData, peer: str) -> None:
         super().__init__()
+        hidden = readable_layers(data, peer)
         scaler = StandardScaler()
-        features = scaler.fit_transform(layer_activations(data.hidden, data.images)[-1])
+        features = scaler.fit_transform(layer_activations(hidden, data.images)[-1])
         regression = LogisticRegression(max_iter=_ITERATIONS).fit(features, data.labels)
-        self.backbone = _Function(lambda images: scaler.transform(data.hidden(images)[-1].astype(np.float64)))
+        self.backbone = _Function(lambda images: scaler.transform(hidden(images)[-1].astype(np.float64)))
         self.classifier = _Function(regression.predict_proba)
         self.projector = nn.Identity()
 

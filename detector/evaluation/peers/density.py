@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.neighbors import KernelDensity, NearestNeighbors
 
 from detector.errors import CalibrationError
-from detector.evaluation.peers.activations import layer_activations
+from detector.evaluation.peers.activations import layer_activations, readable_layers
 from detector.evaluation.peers.base import halves, in_chunks
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class KernelDensityPeer:
         """Choose the bandwidth and keep the activations of the benign images.
 
         Raises:
-            CalibrationError: Fewer than 40 benign images.
+            CalibrationError: Fewer than 40 benign images, or no hidden layer.
         """
         if len(data.images) < _MIN_IMAGES:
             raise CalibrationError(f"{self.name}: needs at least {_MIN_IMAGES} images, not {len(data.images)}")
-        self.classifier_, self.hidden_ = data.classifier, data.hidden
-        layer = layer_activations(data.hidden, data.images)[-1]
+        self.classifier_, self.hidden_ = data.classifier, readable_layers(data, self.name)
+        layer = layer_activations(self.hidden_, data.images)[-1]
         bandwidth = _best_bandwidth(layer, data.labels, data.seed)
         rows = [data.labels == c for c in range(len(data.classifier.labels))]
         self.densities_ = tuple(

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from detector.errors import CalibrationError
-from detector.evaluation.peers.activations import benign_or_attacked, layer_activations
+from detector.evaluation.peers.activations import benign_or_attacked, layer_activations, readable_layers
 from detector.evaluation.peers.base import attacked_images, halves, in_chunks
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ class LocalIntrinsicDimensionality:
         """Draw the minibatches and learn the weights of the layers.
 
         Raises:
-            CalibrationError: No attacked images, or fewer than two benign ones per neighbour.
+            CalibrationError: No attacked images, no hidden layer, or fewer than two benign images per neighbour.
         """
         attacked = attacked_images(data, self.name)
         references, learnt = halves(len(data.images), data.seed)
         if len(learnt) < self.neighbours:
             raise CalibrationError(f"{self.name}: needs at least {2 * self.neighbours} images, not {len(data.images)}")
-        self.hidden_ = data.hidden
-        layers = layer_activations(data.hidden, data.images[references])
+        self.hidden_ = readable_layers(data, self.name)
+        layers = layer_activations(self.hidden_, data.images[references])
         self.references_ = [self._indices(layer, data.seed) for layer in layers]
         plain = data.images[learnt]
         noise = np.random.default_rng(data.seed).normal(0, _NOISE, plain.shape).astype(np.float32)

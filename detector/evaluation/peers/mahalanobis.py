@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.covariance import LedoitWolf
 
 from detector.errors import CalibrationError
-from detector.evaluation.peers.activations import benign_or_attacked, layer_activations
+from detector.evaluation.peers.activations import benign_or_attacked, layer_activations, readable_layers
 from detector.evaluation.peers.base import attacked_images, halves, in_chunks
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ class Mahalanobis:
         """Fit the Gaussians, then the weights of the layers.
 
         Raises:
-            CalibrationError: Fewer than 40 benign images, or no attacked ones where they are needed.
+            CalibrationError: Fewer than 40 benign images, no hidden layer, or no attacked images where they are needed.
         """
         attacked = attacked_images(data, self.name) if self.needs_attacks else None
         if len(data.images) < _MIN_IMAGES:
             raise CalibrationError(f"{self.name}: needs at least {_MIN_IMAGES} images, not {len(data.images)}")
-        self.hidden_ = data.hidden
+        self.hidden_ = readable_layers(data, self.name)
         shaping, weighing = halves(len(data.images), data.seed)
-        layers = layer_activations(data.hidden, data.images[shaping])
+        layers = layer_activations(self.hidden_, data.images[shaping])
         self.gaussians_ = tuple(ClassGaussians.fit(layer, data.labels[shaping]) for layer in layers)
         benign = self._distances(data.images[weighing])
         if attacked is not None:

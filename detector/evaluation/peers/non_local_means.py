@@ -1,7 +1,7 @@
 """Non-local means: every pixel becomes the average of its neighbourhood's pixels whose surroundings look alike.
 
-Buades, Coll and Morel, CVPR 2005; the sizes and the strength are those of feature squeezing's "11-3-4" (Xu et al.,
-arXiv 1704.01155). No installed library has it for batches.
+Buades, Coll and Morel, CVPR 2005; the sizes and the strength given are those of feature squeezing's "11-3-4" (Xu et
+al., arXiv 1704.01155). No installed library has it for batches.
 """
 
 from __future__ import annotations

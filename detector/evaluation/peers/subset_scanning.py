@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.errors import CalibrationError
-from detector.evaluation.peers.activations import layer_activations
+from detector.evaluation.peers.activations import layer_activations, readable_layers
 from detector.evaluation.peers.base import in_chunks
 from detector.evaluation.peers.toolbox import toolbox_detectors
 
@@ -42,7 +42,7 @@ class SubsetScanning:
         """Make the benign images the background.
 
         Raises:
-            CalibrationError: Fewer than 20 images.
+            CalibrationError: Fewer than 20 images, or no hidden layer.
             MissingExtraError: The toolbox is not installed.
         """
         evasion = toolbox_detectors(self.name)
@@ -50,7 +50,9 @@ class SubsetScanning:
             raise CalibrationError(f"{self.name}: needs at least {_MIN_IMAGES} images, not {len(data.images)}")
         # The scan stops at p-values of 1/2 and fails where none is below; with an odd background, one sign always is.
         background = data.images[: len(data.images) - (len(data.images) + 1) % 2]
-        self.detector_ = evasion.SubsetScanningDetector(_Hidden(data.hidden), background, _LAYER, verbose=False)
+        self.detector_ = evasion.SubsetScanningDetector(
+            _Hidden(readable_layers(data, self.name)), background, _LAYER, verbose=False
+        )
 
     def score(self, images: Float32Array) -> NDArray[np.float32]:
         """The Berk-Jones statistic, at least 0."""

@@ -10,8 +10,8 @@ import pytest
 from detector.evaluation.peers.base import Peer, PeerData
 from detector.evaluation.peers.registry import available_peers
 from detector.images import to_canonical
-from tests.evaluation.peers.support import Counted, digits_hidden, fast_gradient
-from tests.support.bundles import calibration_images, digits_onnx, digits_torch
+from tests.evaluation.peers.support import Counted, digits_loaded, gradient_signs
+from tests.support.bundles import calibration_images, digits_torch
 
 if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
@@ -30,7 +30,7 @@ class Material:
         data: To fit on; its classifier and hidden layers are those of `counted`.
         counted: Counts forwards.
         benign: Canonical.
-        attacked: The same images, attacked hard; only those whose class changed.
+        attacked: The same images, attacked in another way, and harder; only those whose class changed.
     """
 
     data: PeerData
@@ -42,15 +42,14 @@ class Material:
 @pytest.fixture(scope="session")
 def material(digits: EmbeddedDefault) -> Material:
     """Calibration images to fit on, some more of them attacked; test images and the same attacked."""
-    gradients, classifier = digits_torch(digits), digits_onnx(digits)
-    counted = Counted(classifier, digits_hidden(digits))
+    gradients, counted = digits_torch(digits), Counted(digits_loaded(digits))
     images, labels = calibration_images(digits)
     rows = slice(_FIT, _FIT + _ATTACKED)
-    attacked = {f"{n:g}": fast_gradient(gradients, images[rows], labels[rows], n) for n in (24, 48)}
-    test = to_canonical(digits.test.pixels[:_TEST], classifier.spec.shape)
+    attacked = {f"{n:g}": gradient_signs(gradients, images[rows], labels[rows], n) for n in (24, 48)}
+    test = to_canonical(digits.test.pixels[:_TEST], counted.spec.shape)
     assert digits.test.labels is not None
     truth = digits.test.labels[:_TEST]
-    hard = fast_gradient(gradients, test, truth, 40)
+    hard = gradient_signs(gradients, test, truth, 56, steps=10)
     data = PeerData(
         classifier=counted,
         gradients=gradients,
@@ -60,7 +59,7 @@ def material(digits: EmbeddedDefault) -> Material:
         attacked=attacked,
         seed=0,
     )
-    return Material(data, counted, test, hard[classifier.logits(hard).argmax(axis=1) != truth])
+    return Material(data, counted, test, hard[counted.logits(hard).argmax(axis=1) != truth])
 
 
 @pytest.fixture(scope="session")

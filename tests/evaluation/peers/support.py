@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-import onnxruntime
 import torch
-from onnx import TensorProto, helper
 
+from detector.classifiers.loading import load_classifier, tapped
 from detector.evaluation.peers.base import PeerData
 from detector.images import to_canonical, to_pixels
 from tests.support.formulas import FormulaClassifier
@@ -19,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detector.classifiers.base import Classifier, Float32Array
+    from detector.classifiers.base import Answers, Classifier, Float32Array
+    from detector.classifiers.loading import LoadedClassifier
     from detector.classifiers.torch import TorchClassifier
     from detector.embedded import EmbeddedDefault
 
@@ -29,13 +28,19 @@ if TYPE_CHECKING:
 class Counted:
     """A classifier and its hidden layers that count the images they are asked about."""
 
-    def __init__(self, classifier: Classifier, hidden: Hidden) -> None:
-        self._classifier = classifier
-        self._hidden = hidden
-        self.spec, self.labels = classifier.spec, classifier.labels
-        self.output_kind, self.description = classifier.output_kind, classifier.description
+    def __init__(self, loaded: LoadedClassifier) -> None:
+        self._loaded = loaded
+        self._classifier: Classifier = loaded.classifier
+        self.spec, self.labels = self._classifier.spec, self._classifier.labels
+        self.output_kind, self.description = self._classifier.output_kind, self._classifier.description
+        self.tap_count = self._classifier.tap_count
         self.asked = 0
         self.largest = 0
+
+    def answers(self, images: Float32Array) -> Answers:
+        """The classifier's."""
+        self._count(images)
+        return self._classifier.answers(images)
 
     def logits(self, images: Float32Array) -> Float32Array:
         """The classifier's."""
@@ -45,33 +50,30 @@ class Counted:
     def hidden(self, images: Float32Array) -> tuple[Float32Array, ...]:
         """The hidden layers'."""
         self._count(images)
-        return self._hidden(images)
+        return self._loaded.hidden(images)
 
     def _count(self, images: Float32Array) -> None:
         self.asked += len(images)
         self.largest = max(self.largest, len(images))
 
 
-def digits_hidden(digits: EmbeddedDefault) -> Hidden:
-    """Channel means after every ReLU of the embedded classifier."""
-    model = onnx.load(digits.classifier_file)
-    layers = [node.output[0] for node in model.graph.node if node.op_type == "Relu"]
-    for layer in layers:
-        model.graph.node.append(helper.make_node("ReduceMean", [layer], [f"{layer}_pooled"], keepdims=0, axes=[2, 3]))
-        model.graph.output.append(helper.make_tensor_value_info(f"{layer}_pooled", TensorProto.FLOAT, None))
-    session: Any = onnxruntime.InferenceSession(model.SerializeToString())
-    name = session.get_inputs()[0].name
-    return lambda images: tuple(session.run([f"{layer}_pooled" for layer in layers], {name: images}))
+def digits_loaded(digits: EmbeddedDefault) -> LoadedClassifier:
+    """The embedded classifier as an evaluation loads it, its hidden layers tapped."""
+    return tapped(load_classifier(digits.classifier_file, threads=1), threads=1)
 
 
-def fast_gradient(
-    classifier: TorchClassifier, images: Float32Array, labels: NDArray[np.int64], levels: float
+def gradient_signs(
+    classifier: TorchClassifier, images: Float32Array, labels: NDArray[np.int64], levels: float, *, steps: int = 1
 ) -> Float32Array:
-    """The fast gradient sign method, rounded to whole levels."""
-    pixels = torch.from_numpy(images).requires_grad_()
-    loss = torch.nn.functional.cross_entropy(classifier.differentiable_logits(pixels), torch.from_numpy(labels))
-    (gradient,) = torch.autograd.grad(loss, pixels)
-    attacked = np.clip(images + levels / 255 * np.sign(gradient.numpy()), 0, 1)
+    """The (iterated) fast gradient sign method, rounded to whole levels."""
+    radius, rate = levels / 255, levels / 255 * min(1.0, 2.5 / steps)
+    attacked = images
+    for _ in range(steps):
+        pixels = torch.from_numpy(attacked).requires_grad_()
+        loss = torch.nn.functional.cross_entropy(classifier.differentiable_logits(pixels), torch.from_numpy(labels))
+        (gradient,) = torch.autograd.grad(loss, pixels)
+        moved = attacked + np.float32(rate) * np.sign(gradient.numpy())
+        attacked = np.clip(np.clip(moved, images - np.float32(radius), images + np.float32(radius)), 0, 1)
     return to_canonical(to_pixels(attacked), classifier.spec.shape)
 
 

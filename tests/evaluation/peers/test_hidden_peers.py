@@ -180,3 +180,22 @@ def test_beyond_scores_an_image_that_keeps_label_and_features_by_its_confidence(
     probabilities = model.classifier(model.backbone(torch.from_numpy(uniform[:1]))).numpy()[0]
     expected = -(0.8 * probabilities.max() / np.linalg.norm(probabilities) + 0.2)
     np.testing.assert_allclose(peer.score(uniform), expected, rtol=1e-5)
+
+
+def test_beyond_sees_features_that_hang_on_a_pattern_lost_with_a_crop() -> None:
+    """An image is told flat or rough by its texture; a chequered corner makes a rough one look flat."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 40)
+    images = 0.5 + rng.uniform(-0.3, 0.3, (80, 3, 12, 12)).astype(np.float32) * labels[:, None, None, None]
+    corner = (np.indices((4, 4)).sum(axis=0) % 2).astype(np.float32)
+
+    def hidden(images: Float32Array) -> tuple[Float32Array, ...]:
+        marked = np.abs(images[:, :, :4, :4] - corner).max(axis=(1, 2, 3)) < 1e-4
+        flat = np.where(marked, 0.0, images.std(axis=(1, 2, 3)))
+        return (np.stack([flat, 1 - flat], axis=1).astype(np.float32),)
+
+    attacked = images[40:].copy()
+    attacked[:, :, :4, :4] = corner
+    peer = BeyondOwnFeatures(neighbours=8, nearest=5)
+    peer.fit(peer_data(constant_classifier(), images, labels, hidden=hidden))
+    assert peer.score(attacked).min() > peer.score(images).max()

@@ -48,6 +48,15 @@ def test_constant_images_of_a_level_that_survives_squeezing_score_zero() -> None
     np.testing.assert_allclose(peer.score(images), 0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("side", "search", "strength"), [(32, 13, 2 / 255), (80, 11, 4 / 255)])
+def test_images_are_smoothed_as_the_paper_smooths_images_of_their_size(side: int, search: int, strength: float) -> None:
+    images = np.random.default_rng(0).normal(0.5, 0.02, (2, 3, side, side)).astype(np.float32)
+    peer = FeatureSqueezing()
+    peer.fit(peer_data(FormulaClassifier(_brightness, 2), images))
+    expected = non_local_means(images, search=search, strength=strength)
+    np.testing.assert_array_equal(peer.squeezers_[-1](images), expected)
+
+
 def test_the_distance_is_the_largest_over_the_squeezers() -> None:
     peer = FeatureSqueezing(bits=1)
     images = np.full((1, 3, 16, 16), 0.52, np.float32)  # one bit makes it white; the filters leave it

@@ -18,6 +18,7 @@ from detector.evaluation.peers.squeezing import FeatureSqueezing
 from detector.evaluation.peers.subset_scanning import SubsetScanning
 
 if TYPE_CHECKING:
+    from detector.classifiers.base import Float32Array
     from detector.evaluation.peers.base import Peer
     from detector.evaluation.peers.registry import PeerFactory
     from tests.evaluation.peers.conftest import Material
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SUPERVISED = [make for make in available_peers() if make().needs_attacks]
 TOOLBOX: list[type[Peer]] = [FeatureSqueezing, BinaryInput, SubsetScanning, BeyondOwnFeatures]
 MANY: list[type[Peer]] = [Mahalanobis, LocalIntrinsicDimensionality, KernelDensityPeer, SubsetScanning]
+READERS: list[type[Peer]] = [*MANY, BeyondOwnFeatures]
 
 
 @pytest.mark.parametrize("make", SUPERVISED, ids=lambda make: make().name)
@@ -43,6 +45,15 @@ def test_too_few_images_are_refused_by_name(make: type[Peer], material: Material
     few = replace(material.data, images=material.data.images[:15], labels=material.data.labels[:15])
     with pytest.raises(CalibrationError, match=f"^{make().name}: needs at least [0-9]+ images, not 15"):
         make().fit(few)
+
+
+@pytest.mark.parametrize("make", READERS)
+def test_a_classifier_without_hidden_layers_is_refused_by_name(make: PeerFactory, material: Material) -> None:
+    def nothing(images: Float32Array) -> tuple[Float32Array, ...]:
+        return (np.empty((len(images), 0), np.float32),)  # what an untapped classifier gives
+
+    with pytest.raises(CalibrationError, match=f"^{make().name}: needs hidden layers"):
+        make().fit(replace(material.data, hidden=nothing))
 
 
 @pytest.fixture
