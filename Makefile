@@ -8,7 +8,7 @@ TORCH := torch==2.13.0
 SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-slow lint format protos bench bench-detection calibrate-cifar10 clean
+.PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -46,15 +46,19 @@ format: $(INSTALLED) ## Let ruff mend what it can
 protos: $(INSTALLED) ## Regenerate the gRPC stubs (a test fails when they differ)
 	$(BIN)/python protos/generate.py
 
-bench: bench-detection ## All benchmarks: tables on standard output
+CIFAR10 := --classifier $(SHARED)/classifiers/cifar10_resnet20.onnx \
+	--gradients $(SHARED)/classifiers/cifar10_resnet20.pt2 --images $(SHARED)/cifar10/test.zip
+MNIST := $(SHARED)/mnist/mnist_t10k-images-idx3-ubyte.gz
 
-bench-detection: $(INSTALLED) ## Detection on CIFAR-10 images calibration never saw (about 6 minutes)
-	$(BIN)/python benchmarks/detection.py --data $(SHARED) --work bench-output
+evaluate-cifar10: $(INSTALLED) ## Measure the guard on CIFAR-10 against every attack and peer (under an hour)
+	$(BIN)/isthmus evaluate $(CIFAR10) --other-images $(MNIST) --out evaluation-output/cifar10
+
+evaluate-quick: $(INSTALLED) ## The same with a few cheap attacks (5 minutes)
+	$(BIN)/isthmus evaluate $(CIFAR10) --other-images $(MNIST) --out evaluation-output/quick --quick
 
 calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 classifier
-	$(BIN)/isthmus calibrate --classifier $(SHARED)/classifiers/cifar10_resnet20.onnx \
-		--gradients $(SHARED)/classifiers/cifar10_resnet20.pt2 --images $(SHARED)/cifar10/test.zip --out bundles/cifar10
+	$(BIN)/isthmus calibrate $(CIFAR10) --out bundles/cifar10
 
 clean: ## Remove everything that was built
-	rm -rf .venv build dist demo-output bench-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist demo-output evaluation-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,9 +12,9 @@ from detector.classifiers.options import SpecOptions
 from detector.cli.values import numbers, pair, sides
 
 
-def panelled(text: str, panel: str, **settings: Any) -> Any:
-    """An option in a panel of the help."""
-    return typer.Option(help=text, rich_help_panel=panel, **settings)
+def panelled(text: str, panel: str, *names: str, **settings: Any) -> Any:
+    """An option in a panel of the help, under other names than its parameter's where any are given."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, **settings)
 
 
 FROM = "Classifier and data"

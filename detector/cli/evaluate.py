@@ -67,16 +67,19 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
     taps: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
     quick: Annotated[
         bool,
-        panelled("A few cheap attacks, no peers, one adaptive budget: minutes, to see that all is well.", _HOW),
+        panelled(
+            "A few cheap attacks, no peers, one adaptive budget: minutes, to see that all is well.", _HOW, "--quick"
+        ),
     ] = False,
     test_fraction: Annotated[float, panelled("Share of the images that only tests.", _HOW)] = 0.4,
     attack_images: Annotated[
         int | None, panelled("Test images attacked by each attack, at most; 150, or 60 with --quick.", _HOW)
     ] = None,
     leave_out: Annotated[
-        bool | None, panelled("Also judge each attack by a scorer that saw nothing of its kin.", _HOW)
+        bool | None,
+        panelled("Also judge each attack by a scorer that saw nothing of its kin; on, unless --quick.", _HOW),
     ] = None,
-    peers: Annotated[bool | None, panelled("Also run other people's detectors.", _HOW)] = None,
+    peers: Annotated[bool | None, panelled("Also run other people's detectors; on, unless --quick.", _HOW)] = None,
     adaptive_images: Annotated[
         int | None, panelled("Images attacked by those who know the guard; 32, or 8 with --quick; 0 for none.", _HOW)
     ] = None,

@@ -72,6 +72,10 @@ def _add_detector(facts: Facts, bundle: Bundle) -> None:
     plan, rates = bundle.manifest.plan, bundle.manifest.rates
     facts.add("paths", several([target.name for target in plan.targets]))
     facts.add("alphas", _listed(plan.alphas))
+    if plan.views:
+        facts.add("views", several([view.value for view in plan.views]))
+    if plan.tapped:
+        facts.add("taps", f"read at the image and along {several([plan.targets[at].name for at in plan.tapped])}")
     facts.add("cost", f"{plan.forwards_per_image} classifier forwards per image")
     prototypes = bundle.parts.prototypes
     facts.add("prototypes", f"{prototypes.per_class} of each class, largest loss {prototypes.losses.max():.2g} nats")
