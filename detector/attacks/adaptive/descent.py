@@ -13,23 +13,21 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from detector.attacks.adaptive.judging import WON, badness
 from detector.attacks.adaptive.stand_in import ScoredFeatures
-from detector.attacks.adaptive.walking import Walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.attacks.adaptive.guard import DifferentiableGuard
-    from detector.attacks.adaptive.walking import Walker
+    from detector.attacks.adaptive.walking import Walk, Walker
 
-from torch import Tensor
-
-Rule = Callable[[Tensor, Walk], Tensor]
-"""Given the images seen (a leaf with gradients) and their walk: the direction to descend against, of the same shape."""
 _LEVELS = 255
 _SLACK = 1e-3  # of a level: what float32 loses
 _LAST_STEP = 0.1  # of the first
+_KEPT = 8  # of the iterates of a descent, whose features are kept: memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +50,10 @@ class Ball:
         low = torch.ceil((images - budget) * _LEVELS - _SLACK) / _LEVELS
         high = torch.floor((images + budget) * _LEVELS + _SLACK) / _LEVELS
         return cls(images, low.clamp_min(0), high.clamp_max(1))
+
+    def at(self, rows: Tensor) -> Ball:
+        """The balls of some of the images, int64 (M,)."""
+        return Ball(self.images[rows], self.low[rows], self.high[rows])
 
     def nearest(self, images: Tensor) -> Tensor:
         """The nearest points of the ball."""
@@ -85,35 +87,59 @@ class Steps:
 
 
 @dataclass(frozen=True, eq=False)
+class Standing:
+    """Where an attack stands before a step, with those M of its N images that it has not won yet.
+
+    Args:
+        rows: int64 (M,), which they are.
+        images: float32 (M, channels, height, width), as a service would see them; a leaf with gradients.
+        walk: Of `images`.
+        labels: int64 (M,), classes to leave.
+        p_values: float32 (M,), the real guard's.
+    """
+
+    rows: Tensor
+    images: Tensor
+    walk: Walk
+    labels: Tensor
+    p_values: Tensor
+
+
+Rule = Callable[[Standing], Tensor]
+"""Given where the attack stands: the direction to move against, of the shape of its images."""
+
+
+@dataclass(frozen=True, eq=False)
 class Found:
     """What an attack has come to.
 
     Args:
         images: float32 (N, channels, height, width), whole levels in the ball: per image the best iterate.
-        badness: float64 (N,), for the attacker: below 1 where the class is wrong, lower for higher p-values; above 2
-            where it is right.
-        seen: The features and the real scores of all iterates.
+        badness: float64 (N,), for the attacker; see `badness`.
+        seen: The features and the real scores of some of the iterates.
     """
 
     images: Tensor
     badness: NDArray[np.float64]
     seen: ScoredFeatures
 
-    def better(self, other: Found) -> Found:
-        """Per image the better of two; all that either has seen."""
-        mine = self.badness <= other.badness
-        rows = torch.from_numpy(mine)[:, None, None, None]
-        return Found(
-            torch.where(rows, self.images, other.images),
-            np.where(mine, self.badness, other.badness),
-            self.seen.joined(other.seen),
-        )
+    @property
+    def open(self) -> NDArray[np.int64]:
+        """int64: the images on which something is left to win."""
+        return np.flatnonzero(self.badness >= WON)
 
 
 def descend(
-    guard: DifferentiableGuard, ball: Ball, labels: Tensor, rule: Rule, steps: Steps, *, start: Tensor
+    guard: DifferentiableGuard,
+    ball: Ball,
+    labels: Tensor,
+    rule: Rule,
+    steps: Steps,
+    *,
+    start: Tensor,
+    shape: Callable[[Tensor], Tensor] | None = None,
 ) -> Found:
-    """Walk downhill and keep, per image, the iterate that deceives best.
+    """Walk downhill and keep, per image, the iterate that deceives best; images that are won are left alone.
 
     Which that is, the attacker knows exactly: the walk is the guard's own, and its features are put to the real scorer.
 
@@ -124,27 +150,33 @@ def descend(
         rule: Where downhill is.
         steps: How many, how large.
         start: float32, as `ball.images`: where from.
+        shape: Makes a step of length one of a direction; None takes `unit`.
     """
     moved = ball.nearest(start)
-    best: Found | None = None
+    best, worth = ball.whole_levels(moved), np.full(len(labels), np.inf)
+    kept: list[ScoredFeatures] = []
     for step in range(steps.count + 1):
-        with torch.set_grad_enabled(step < steps.count):
-            seen = ball.whole_levels(moved).requires_grad_(step < steps.count)
+        last = step == steps.count
+        still = np.flatnonzero(worth >= WON)
+        if not len(still):
+            break
+        rows = torch.from_numpy(still)
+        here = ball.at(rows)
+        with torch.set_grad_enabled(not last):
+            seen = here.whole_levels(moved[rows]).requires_grad_(not last)
             walk = guard.walker.walk(seen)
-            here = _found(guard, seen.detach(), walk, labels)
-            best = here if best is None else best.better(here)
-            if step < steps.count:
-                moved = ball.nearest(moved - steps.size_at(step) * unit(rule(seen, walk).detach()))
-    assert best is not None
-    return best
-
-
-def _found(guard: DifferentiableGuard, seen: Tensor, walk: Walk, labels: Tensor) -> Found:
-    scores, p_values = guard.real_scores(walk)
-    lead = margins(walk.image_logits.detach(), labels).numpy().astype(np.float64)
-    suspicion = 1 - p_values + 1e-6 * scores / (1 + scores)  # p-values tie; of equal ones the lower score
-    badness = np.where(lead < 0, suspicion / (1 + 1e-6), 2 + lead / (1 + np.abs(lead)))
-    return Found(seen, badness, ScoredFeatures(walk.features.detach().numpy(), scores))
+            scores, p_values = guard.real_scores(walk)
+            now = badness(walk.image_logits.detach().numpy(), labels[rows].numpy(), scores, p_values)
+            better = now < worth[still]
+            worth[still[better]] = now[better]
+            best[rows[torch.from_numpy(better)]] = seen.detach()[torch.from_numpy(better)]
+            if last or step % -(-steps.count // _KEPT) == 0:
+                kept.append(ScoredFeatures(walk.features.detach().numpy(), scores))
+            if not last:
+                standing = Standing(rows, seen, walk, labels[rows], torch.from_numpy(p_values.astype(np.float32)))
+                direction = (shape or unit)(rule(standing).detach())
+                moved[rows] = here.nearest(moved[rows] - steps.size_at(step) * direction)
+    return Found(best, worth, ScoredFeatures.of(kept))
 
 
 def plain_pgd(walker: Walker, ball: Ball, labels: Tensor, *, steps: int, generator: torch.Generator) -> Tensor:
@@ -179,3 +211,10 @@ def margins(logits: Tensor, classes: Tensor) -> Tensor:
 def unit(direction: Tensor) -> Tensor:
     """The sign of a direction: steepest descent in Linf."""
     return direction.sign()
+
+
+def even(direction: Tensor) -> Tensor:
+    """A direction, kept, at the Euclidean length of `unit`'s: a sign would no longer be orthogonal to anything."""
+    flat = direction.flatten(1)
+    length = flat.norm(dim=1).clamp_min(torch.finfo(flat.dtype).tiny) / math.sqrt(flat.shape[1])
+    return direction / length[:, None, None, None]

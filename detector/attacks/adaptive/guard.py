@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from detector.attacks.adaptive.descent import Ball, margins, plain_pgd
-from detector.attacks.adaptive.stand_in import ScoredFeatures, StandIn, stand_in
+from detector.attacks.adaptive.stand_in import ScoredFeatures, StandIn, improved, stand_in
 from detector.attacks.adaptive.walking import Walk, Walker
 from detector.errors import InvalidInputError
 from detector.scoring.features import CHANNELS, profile_features
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from detector.classifiers.base import Float32Array
-    from detector.detector import Detector
+    from detector.detector import Detection, Detector
 
 _POINTS_AT_ONCE = 768  # of which all activations are held for the backward pass
 _FEWEST = 20
@@ -55,6 +55,7 @@ class DifferentiableGuard:
         stand_in: What has gradients in the scorer's place.
         benign: Its profiles of the attacker's benign images.
         known: What the stand-in was made from.
+        seed: Of the stand-in.
     """
 
     detector: Detector
@@ -63,6 +64,7 @@ class DifferentiableGuard:
     stand_in: StandIn
     benign: BenignProfiles
     known: ScoredFeatures
+    seed: int
 
     @property
     def fidelity(self) -> float:
@@ -87,12 +89,11 @@ class DifferentiableGuard:
         scores = self.scorer.score(walk.features.detach().numpy())
         return scores, self.detector.bundle.parts.calibration.p_values(scores, walk.predicted.numpy())
 
-    def refreshed(self, seen: ScoredFeatures, *, seed: int) -> DifferentiableGuard:
-        """The guard with a stand-in that has also learnt from what an attack has seen."""
-        if self.stand_in.exact:
-            return self
-        known = self.known.joined(seen)
-        return replace(self, known=known, stand_in=stand_in(self.detector.bundle.parts.scorer, known, seed=seed))
+    def refreshed(self, seen: ScoredFeatures) -> DifferentiableGuard:
+        """The guard with a better stand-in, which may learn from what an attack has seen; see `improved`."""
+        known = ScoredFeatures.of([self.known, seen])
+        scorer = self.detector.bundle.parts.scorer
+        return replace(self, known=known, stand_in=improved(self.stand_in, scorer, known, seed=self.seed))
 
 
 def differentiable_guard(
@@ -126,8 +127,8 @@ def differentiable_guard(
         raise InvalidInputError(f"at least {_FEWEST} benign images are needed, not {len(images)}", field="images")
     walker = Walker(detector.bundle)
     found = detector.score_canonical(images)
-    known = ScoredFeatures(profile_features(found.profile), found.scores)
-    benign = _benign_profiles(walker, known.features, found.logits)
+    known = [_scored(found)]
+    benign = _benign_profiles(walker, known[0].features, found.logits)
     random = torch.Generator().manual_seed(seed)
     originals, labels = torch.from_numpy(images), torch.from_numpy(found.predicted)
     for budget in budgets:
@@ -136,13 +137,19 @@ def differentiable_guard(
         blends = originals + torch.rand(len(images), 1, 1, 1, generator=random) * (moved - originals)
         noise = (2 * torch.rand(images.shape, generator=random) - 1) * budget
         noise *= torch.rand(len(images), 1, 1, 1, generator=random)
-        for batch in (moved, ball.whole_levels(blends + noise)):
-            scored = detector.score_canonical(batch.numpy())
-            known = known.joined(ScoredFeatures(profile_features(scored.profile), scored.scores))
+        batches = (moved, ball.whole_levels(blends + noise))
+        known += [_scored(detector.score_canonical(batch.numpy())) for batch in batches]
         if on_progress:
             on_progress(1)
     scorer = detector.bundle.parts.scorer
-    return DifferentiableGuard(detector, walker, OnnxScorer(scorer), stand_in(scorer, known, seed=seed), benign, known)
+    learnt = ScoredFeatures.of(known)
+    return DifferentiableGuard(
+        detector, walker, OnnxScorer(scorer), stand_in(scorer, learnt, seed=seed), benign, learnt, seed
+    )
+
+
+def _scored(detection: Detection) -> ScoredFeatures:
+    return ScoredFeatures(profile_features(detection.profile), detection.scores)
 
 
 def _benign_profiles(walker: Walker, features: Float32Array, logits: Float32Array) -> BenignProfiles:

@@ -1,14 +1,14 @@
-"""A differentiable stand-in for the scorer: exact where the graph is a Mahalanobis distance, else distilled.
+"""A differentiable stand-in for the scorer.
 
-Boosted trees have no gradient, so the attacker trains a network to answer as they do, on profiles of his own images
-(backward pass differentiable approximation: Athalye et al., arXiv 1802.00420, Sec. 4). It speaks of the logarithm of
-the score, standardised: the score itself spans several orders of magnitude.
+Exact where the scorer's graph is a Mahalanobis distance; soft where it is boosted trees; else a network that has learnt
+to answer as the scorer does. All speak in standard deviations, the exact one and the network of the score's logarithm:
+the score itself spans several orders of magnitude.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import onnx
@@ -16,19 +16,24 @@ import torch
 from onnx import numpy_helper
 from scipy.stats import rankdata
 from torch import nn
-from torch.nn import functional
+
+from detector.attacks.adaptive.distilling import EPOCHS, Network, distilled
+from detector.attacks.adaptive.soft_trees import SoftTrees, tree_node_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from detector.classifiers.base import Float32Array
 
-_WIDTH = 256
-_BATCH = 128
-_RATE = 2e-3
 _HELD_OUT = 0.2
+_FIRST_WIDTH, _LATER_WIDTH = 0.4, 0.15  # of soft branches: wide ones see far, narrow ones see right
 _MAHALANOBIS = ("Sub", "MatMul", "ReduceSumSquare")
 _LEAST_SPREAD = 1e-6
+_LEAST_SCALE = 1e-3
+_ENOUGH = 512  # rows to standardise by
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +48,14 @@ class ScoredFeatures:
     features: Float32Array
     scores: Float32Array
 
-    def joined(self, other: ScoredFeatures) -> ScoredFeatures:
-        """Both."""
-        return ScoredFeatures(
-            np.concatenate([self.features, other.features]), np.concatenate([self.scores, other.scores])
-        )
+    @classmethod
+    def of(cls, parts: Sequence[ScoredFeatures]) -> Self:
+        """All of them, one at least."""
+        return cls(np.concatenate([p.features for p in parts]), np.concatenate([p.scores for p in parts]))
+
+    def take(self, rows: NDArray[np.bool_] | slice) -> ScoredFeatures:
+        """Some of them."""
+        return ScoredFeatures(self.features[rows], self.scores[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +63,7 @@ class StandIn:
     """A scorer with gradients.
 
     Args:
-        module: float32 (N, features) to (N,): the standardised logarithm of the score.
+        module: float32 (N, features) to (N,), in standard deviations.
         fidelity: Spearman's correlation with the real scores on features it has not seen, -1..1.
         exact: Whether it is the scorer itself.
     """
@@ -70,86 +78,103 @@ class StandIn:
         return answer
 
 
-def stand_in(scorer: bytes, known: ScoredFeatures, *, epochs: int = 40, seed: int = 0) -> StandIn:
+def stand_in(scorer: bytes, known: ScoredFeatures, *, seed: int = 0) -> StandIn:
     """Make a stand-in.
 
     Args:
         scorer: The bundle's ONNX graph.
-        known: Features and scores to learn from; a fifth is held out to measure the fidelity.
-        epochs: Of training, where there is any.
-        seed: Of the weights, the batches and what is held out.
+        known: Features and scores to learn from, or to standardise by; a fifth is held out to measure the fidelity.
+        seed: Of what is held out and what is learnt.
     """
-    order = np.random.default_rng(seed).permutation(len(known.scores))
-    fitted, held_out = np.split(order, [len(order) - int(_HELD_OUT * len(order))])
-    module = exact_module(scorer, known.scores)
-    exact = module is not None
-    module = module or _distilled(known.features[fitted], np.log1p(known.scores[fitted]), epochs, seed)
+    if (module := exact_module(scorer, known)) is not None:
+        return _measured(module, known, seed, exact=True)
+    if (module := soft_module(scorer, known, _FIRST_WIDTH)) is not None:
+        return _measured(module, known, seed)
+    fitted = known.take(~_held_out(known, seed))
+    return _measured(distilled(fitted.features, np.log1p(fitted.scores), seed=seed), known, seed)
+
+
+def improved(old: StandIn, scorer: bytes, known: ScoredFeatures, *, seed: int = 0) -> StandIn:
+    """A better one for an attack that is under way: a network that has learnt more, or trees that are less soft.
+
+    Args:
+        old: One that was made from the first of `known` and the same seed; stays as it is.
+        scorer: As for `stand_in`.
+        known: As for `stand_in`, with more behind.
+        seed: As for `stand_in`.
+    """
+    if isinstance(old.module, Network):
+        fitted = known.take(~_held_out(known, seed))
+        targets = np.log1p(fitted.scores)
+        module = distilled(fitted.features, targets, start=old.module, epochs=EPOCHS // 4, seed=seed)
+        return _measured(module, known, seed)
+    sharper = soft_module(scorer, known, _LATER_WIDTH)
+    return old if sharper is None else _measured(sharper, known, seed)
+
+
+def _measured(module: nn.Module, known: ScoredFeatures, seed: int, *, exact: bool = False) -> StandIn:
+    unseen = known.take(_held_out(known, seed))
     with torch.no_grad():
-        answers = module(torch.from_numpy(known.features[held_out])).numpy()
-    return StandIn(module, _rank_correlation(answers, known.scores[held_out]), exact)
+        answers = module(torch.from_numpy(unseen.features)).numpy()
+    return StandIn(module, _rank_correlation(answers, unseen.scores), exact)
 
 
-def exact_module(scorer: bytes, scores: Float32Array) -> nn.Module | None:
+def _held_out(known: ScoredFeatures, seed: int) -> NDArray[np.bool_]:
+    """Which rows no stand-in learns from; they stay the same as more are known."""
+    return np.random.default_rng(seed).random(len(known.scores)) < _HELD_OUT
+
+
+def exact_module(scorer: bytes, known: ScoredFeatures) -> nn.Module | None:
     """The scorer itself where its graph is that of `detector.scoring.one_class`; None where it is another.
 
     Args:
         scorer: ONNX graph.
-        scores: Some of its scores, to standardise by.
+        known: To standardise by.
     """
     graph = onnx.load_from_string(scorer).graph
     constants = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
     if tuple(node.op_type for node in graph.node) != _MAHALANOBIS or len(constants) != len(_MAHALANOBIS) - 1:
         return None
     mean, whitening = (np.array(constants[node.input[1]]) for node in graph.node[:2])
-    return _Mahalanobis(torch.from_numpy(mean), torch.from_numpy(whitening), np.log1p(scores))
+    return _Standardised(_Mahalanobis(torch.from_numpy(mean), torch.from_numpy(whitening)), known)
 
 
-class _Mahalanobis(nn.Module):
-    def __init__(self, mean: Tensor, whitening: Tensor, targets: Float32Array) -> None:
+def soft_module(scorer: bytes, known: ScoredFeatures, width: float) -> nn.Module | None:
+    """Soft trees where the graph is that of `detector.scoring.supervised`; None where it is another.
+
+    Args:
+        scorer: ONNX graph.
+        known: To standardise by, scores and features.
+        width: Of the branches, in standard deviations of the feature each reads.
+    """
+    node = tree_node_of(scorer)
+    if node is None:
+        return None
+    return _Standardised(SoftTrees(node, known.features.std(0).clip(_LEAST_SCALE), width), known)
+
+
+class _Standardised(nn.Module):
+    def __init__(self, module: nn.Module, known: ScoredFeatures) -> None:
         super().__init__()
-        self._mean, self._whitening = mean, whitening
-        self._centre, self._spread = float(targets.mean()), max(float(targets.std()), _LEAST_SPREAD)
+        self.module = module
+        with torch.no_grad():
+            usual = module(torch.from_numpy(known.take(slice(None, None, -(-len(known.scores) // _ENOUGH))).features))
+        self._centre, self._spread = float(usual.mean()), max(float(usual.std()), _LEAST_SPREAD)
 
     def forward(self, features: Tensor) -> Tensor:
-        scores = ((features - self._mean) @ self._whitening).square().sum(1)
-        return (torch.log1p(scores) - self._centre) / self._spread
-
-
-class _Network(nn.Module):
-    """Standardised features to the standardised target, by two hidden layers."""
-
-    def __init__(self, features: Float32Array) -> None:
-        super().__init__()
-        self._mean = torch.from_numpy(features.mean(0))
-        self._scale = torch.from_numpy(features.std(0)).clamp_min(_LEAST_SPREAD)
-        self.layers = nn.Sequential(
-            *(nn.Linear(features.shape[1], _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, _WIDTH), nn.SiLU()),
-            nn.Linear(_WIDTH, 1),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        # Far from all it has seen a network knows nothing: there, features are drawn in, smoothly.
-        standardised = torch.asinh((features - self._mean) / self._scale)
-        answer: Tensor = self.layers(standardised)[:, 0]
+        answer: Tensor = (self.module(features) - self._centre) / self._spread
         return answer
 
 
-def _distilled(features: Float32Array, targets: Float32Array, epochs: int, seed: int) -> nn.Module:
-    wanted = torch.from_numpy((targets - targets.mean()) / max(float(targets.std()), _LEAST_SPREAD))
-    given = torch.from_numpy(features)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = _Network(features)
-        adam = torch.optim.Adam(network.parameters(), lr=_RATE)
-        steps = epochs * -(-len(given) // _BATCH)
-        rate = torch.optim.lr_scheduler.OneCycleLR(adam, _RATE, total_steps=steps)
-        for _ in range(epochs):
-            for rows in torch.split(torch.randperm(len(given)), _BATCH):
-                adam.zero_grad()
-                torch.autograd.backward(functional.smooth_l1_loss(network(given[rows]), wanted[rows]))
-                adam.step()
-                rate.step()
-    return network.requires_grad_(requires_grad=False)
+class _Mahalanobis(nn.Module):
+    """The logarithm of 1 plus the distance."""
+
+    def __init__(self, mean: Tensor, whitening: Tensor) -> None:
+        super().__init__()
+        self._mean, self._whitening = mean, whitening
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.log1p(((features - self._mean) @ self._whitening).square().sum(1))
 
 
 def _rank_correlation(first: Float32Array, second: Float32Array) -> float:

@@ -54,12 +54,17 @@ class Walk:
         return self.image_logits.detach().argmax(1)
 
     @cached_property
+    def runner_up(self) -> Tensor:
+        """int64 (N,): the class with the second largest logit."""
+        return _runner_up(self.image_logits)
+
+    @cached_property
     def channels(self) -> Tensor:
         """float32 (N, channels * points): the logit channels at all points, the features that are no taps."""
         inner = self.logits[:, :, 1:].flatten(1, 2)
         logits = torch.cat([self.logits[:, 0, :1], inner, self.views], dim=1)
         predicted = _along(self.predicted, logits)
-        runner_up = _along(_runner_up(self.image_logits), logits)
+        runner_up = _along(self.runner_up, logits)
         own = logits.gather(-1, predicted)[..., 0]
         losses = (logits.logsumexp(-1) - own).clamp_min(0)
         elevation = own - logits.mean(-1)
