@@ -11,7 +11,7 @@ from scipy.stats import betabinom
 from detector import Detector, Verdict
 from detector.attacks.running import run_attack
 from detector.attacks.target import AttackTarget
-from detector.attacks.threat_models import CALIBRATION_ATTACKS, pgd
+from detector.attacks.threat_models import pgd
 from detector.calibration.options import ScorerChoice
 from detector.calibration.pipeline import calibrate
 from detector.evaluation.metrics import auroc
@@ -69,7 +69,7 @@ def test_the_bundle_is_the_one_that_is_reported(runs: dict[str, Run], kind: str)
     run = runs[kind]
     assert run.detector.bundle.digest == run.result.digest
     assert run.detector.bundle.manifest.calibration == run.result.manifest.calibration
-    assert run.detector.bundle.manifest.plan.forwards_per_image == 1 + 4 * 4
+    assert run.detector.bundle.manifest.plan.forwards_per_image == 1 + 4 * 4 + 2
     assert sum(run.result.manifest.calibration.images_per_class) == CALIBRATING
 
 
@@ -117,7 +117,7 @@ def test_the_manifest_says_what_was_done(runs: dict[str, Run], inputs: Calibrati
     assert provenance["images"] == {"sha256": inputs.images.digest, "count": 900, "skipped": 0}
     assert provenance["options"]["seed"] == 0
     assert provenance["options"]["attack_images"] == 40
-    assert provenance["options"]["attacks"] == [model.name for model in CALIBRATION_ATTACKS]
+    assert provenance["options"]["attacks"] == [model.name for model in SUPERVISED.attacks]
     assert provenance["prototypes"]["method"] == "synthesised"
     assert provenance["prototypes"]["largest_loss"] < 0.1
     assert provenance["tools"] == tool_versions()

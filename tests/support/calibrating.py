@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from detector.attacks.threat_models import cw, fgsm, pgd, pgd_l2
 from detector.calibration.inputs import load_inputs
 from detector.calibration.options import CalibrationOptions, ScorerChoice
 from detector.classifiers.options import SpecOptions
@@ -52,7 +53,7 @@ class Recorder:
         self.notes.append(text)
 
 
-def digits_inputs(digits: EmbeddedDefault, *, progress: Recorder | None = None) -> CalibrationInputs:
+def digits_inputs(digits: EmbeddedDefault, *, progress: Recorder | None = None, taps: bool = True) -> CalibrationInputs:
     """The embedded classifier, its gradients and its images, as a command would load them."""
     return load_inputs(
         digits.classifier_file,
@@ -60,6 +61,7 @@ def digits_inputs(digits: EmbeddedDefault, *, progress: Recorder | None = None) 
         spec=SpecOptions(),
         gradients=digits.gradients_file,
         progress=progress or Recorder(),
+        taps=taps,
         threads=1,  # so small a network is faster so, above all on a busy machine
     )
 
@@ -70,11 +72,11 @@ def unlabelled(inputs: CalibrationInputs) -> CalibrationInputs:
 
 
 def quick_options(scorer: ScorerChoice = ScorerChoice.ONE_CLASS, *, seed: int = 0) -> CalibrationOptions:
-    """Options for a calibration of a second or two."""
+    """Options for a calibration of seconds, with attacks that take less than one each."""
     return CalibrationOptions(
         scorer=scorer,
         prototypes=SynthesisOptions(steps=60, seed=seed),
-        points=4,
+        attacks=(fgsm(8), pgd(2), pgd(8), pgd_l2(0.5), cw(0.5)),
         attack_images=40,
         seed=seed,
     )
