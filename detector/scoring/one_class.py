@@ -41,8 +41,8 @@ def fit_one_class(benign: Float32Array) -> FittedScorer:
     if len(benign) < MIN_IMAGES:
         raise CalibrationError(f"the one-class scorer needs at least {MIN_IMAGES} images to fit, not {len(benign)}")
     scaler = StandardScaler().fit(benign.astype(np.float64))
-    covariance = LedoitWolf(assume_centered=True).fit(scaler.transform(benign.astype(np.float64))).covariance_
-    values, vectors = np.linalg.eigh(covariance)
+    shrunk = LedoitWolf(assume_centered=True, store_precision=False).fit(scaler.transform(benign.astype(np.float64)))
+    values, vectors = np.linalg.eigh(shrunk.covariance_)
     whitening = (vectors / np.sqrt(values * 2)) / scaler.scale_[:, None]
     return FittedScorer(NAME, _graph(scaler.mean_, whitening).SerializeToString(deterministic=True))
 
