@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from sklearn.neighbors import NearestNeighbors
 
 from detector.errors import CalibrationError
 
@@ -125,6 +126,25 @@ def attacked_images(data: PeerData, peer: str) -> Float32Array:
     if not groups:
         raise CalibrationError(f"{peer}: learns from attacked images, and PeerData.attacked holds none")
     return np.concatenate(groups)
+
+
+def originals(images: Float32Array, attacked: Float32Array) -> NDArray[np.int64]:
+    """Rows of `images` that attacked images were made from, as far as their pixels tell.
+
+    An attacked image was made from the image nearest to it (L2), if it is less than half as far from that as any other
+    of `images` is. A perturbation larger than that goes unnoticed, unless the same image was also attacked with less.
+
+    Args:
+        images: (N, channels, height, width), N >= 2.
+        attacked: (M, channels, height, width), M >= 1.
+
+    Returns:
+        Sorted, each once.
+    """
+    index = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(images.reshape(len(images), -1))
+    apart = index.kneighbors()[0][:, 0]
+    distances, rows = index.kneighbors(attacked.reshape(len(attacked), -1))
+    return np.unique(rows[distances < apart[rows] / 2])
 
 
 @contextmanager

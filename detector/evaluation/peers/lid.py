@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from detector.errors import CalibrationError
 from detector.evaluation.peers.activations import benign_or_attacked, layer_activations, readable_layers
-from detector.evaluation.peers.base import attacked_images, halves, in_chunks
+from detector.evaluation.peers.base import attacked_images, halves, in_chunks, originals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,8 @@ class LocalIntrinsicDimensionality:
 
     As in the paper, neighbours are sought in minibatches of benign images; here these are drawn once, from half of the
     benign images, and an image's LID is its mean over them, so that it depends on no other image scored with it. The
-    other half is what the regression learns benign images from, plain and with Gaussian noise.
+    other half is what the regression learns benign images from, plain and with Gaussian noise. In the paper an attacked
+    image has its own original among its neighbours; a deployed detector has not that, so originals are no references.
 
     Args:
         neighbours: k.
@@ -53,12 +54,18 @@ class LocalIntrinsicDimensionality:
         """Draw the minibatches and learn the weights of the layers.
 
         Raises:
-            CalibrationError: No attacked images, no hidden layer, or fewer than two benign images per neighbour.
+            CalibrationError: No attacked images, no hidden layer, or too few benign ones for the neighbours.
         """
         attacked = attacked_images(data, self.name)
         references, learnt = halves(len(data.images), data.seed)
         if len(learnt) < self.neighbours:
             raise CalibrationError(f"{self.name}: needs at least {2 * self.neighbours} images, not {len(data.images)}")
+        references = np.setdiff1d(references, originals(data.images, attacked))
+        if len(references) < self.neighbours:
+            raise CalibrationError(
+                f"{self.name}: needs at least {self.neighbours} images that were not attacked among half of all, not "
+                f"{len(references)}"
+            )
         self.hidden_ = readable_layers(data, self.name)
         layers = layer_activations(self.hidden_, data.images[references])
         self.references_ = [self._indices(layer, data.seed) for layer in layers]

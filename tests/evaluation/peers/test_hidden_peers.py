@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 
 from detector.evaluation.peers.beyond import BeyondOwnFeatures
@@ -108,6 +109,20 @@ def test_lid_tells_a_line_from_what_lies_off_it() -> None:
     peer = LocalIntrinsicDimensionality()
     peer.fit(peer_data(constant_classifier(), line, attacked={"off": off[:100]}))
     assert (peer.score(off[100:]) > 0).mean() > 0.8
+
+
+def test_lid_seeks_no_neighbours_among_the_originals_of_attacked_images() -> None:
+    rng = np.random.default_rng(0)
+    images, still = points(rng.normal(size=(200, 4))), points(rng.normal(size=(30, 4)))
+    attacked = images[:60] + np.float32(1e-3)
+    data = peer_data(constant_classifier(), images, attacked={"nudge": attacked})
+    peer = LocalIntrinsicDimensionality(neighbours=5)
+    peer.fit(data)
+    (indices,) = peer.references_
+    kept = np.concatenate([index._fit_X for index in indices])
+    assert len(kept) > 20
+    assert cdist(kept, images[:60, 0, 0]).min() > 0
+    assert np.isfinite(peer.score(still)).all()
 
 
 def test_density_is_the_sum_of_kernels() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from detector.evaluation.metrics import auroc
 from detector.evaluation.peers.activations import layer_activations
-from detector.evaluation.peers.base import halves, in_chunks
+from detector.evaluation.peers.base import halves, in_chunks, originals
 from detector.evaluation.peers.beyond import BeyondOwnFeatures
 from detector.evaluation.peers.noise import NoiseConsistency
 from detector.evaluation.peers.registry import available_peers, peers_without_attacks
@@ -126,6 +126,13 @@ def test_chunks_shrink_with_what_an_image_takes(copies: int, largest: int) -> No
 
     np.testing.assert_array_equal(in_chunks(total, images, copies=copies), images.sum(axis=(1, 2, 3)))
     assert max(sizes) == largest
+
+
+def test_originals_are_the_images_with_the_nearest_pixels() -> None:
+    images = np.random.default_rng(0).random((40, 1, 8, 8), np.float32)
+    attacked = np.clip(images[[31, 7, 7, 12]] + np.float32(0.03) * (-1) ** np.arange(8, dtype=np.float32), 0, 1)
+    np.testing.assert_array_equal(originals(images, attacked), [7, 12, 31])
+    np.testing.assert_array_equal(originals(images, np.random.default_rng(1).random((40, 1, 8, 8), np.float32)), [])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 100])

@@ -16,6 +16,7 @@ from detector.evaluation.peers.mahalanobis import Mahalanobis
 from detector.evaluation.peers.registry import available_peers
 from detector.evaluation.peers.squeezing import FeatureSqueezing
 from detector.evaluation.peers.subset_scanning import SubsetScanning
+from tests.evaluation.peers.support import constant_classifier, peer_data, points
 
 if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
@@ -45,6 +46,14 @@ def test_too_few_images_are_refused_by_name(make: type[Peer], material: Material
     few = replace(material.data, images=material.data.images[:15], labels=material.data.labels[:15])
     with pytest.raises(CalibrationError, match=f"^{make().name}: needs at least [0-9]+ images, not 15"):
         make().fit(few)
+
+
+def test_lid_is_refused_where_every_image_was_attacked() -> None:
+    images = points(np.random.default_rng(0).normal(size=(100, 3)))
+    with pytest.raises(CalibrationError, match=r"^lid: needs at least 20 images that were not attacked .*, not 0"):
+        LocalIntrinsicDimensionality().fit(
+            peer_data(constant_classifier(), images, attacked={"nudge": images + np.float32(1e-4)})
+        )
 
 
 @pytest.mark.parametrize("make", READERS)
