@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from detector.embedded import build_embedded_default
 from tests.support.bundles import build_digits_bundle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from detector.embedded import EmbeddedDefault
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_torch_thread() -> None:
+def _one_thread() -> Iterator[None]:
     """The tests' networks are so small that threads wait for one another; on a busy machine, a hundred times longer."""
     torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,9 @@
-"""The supervised scorer: boosted trees that tell benign profiles from attacked ones.
+"""The supervised scorer: boosted trees that tell benign profiles from attacked ones, and a one-class tail beside them.
 
-The score is ``-log P(benign)`` in nats, from the trees' raw log-odds, so that it neither saturates nor goes below zero.
+The trees give ``-log P(benign)`` in nats, from their raw log-odds, so that it neither saturates nor goes below zero.
+They know nothing of attacks unlike those they saw, and may call them benign; so whatever lies further from benign
+profiles than all but one in two hundred of these do scores more, the further the more. It is the logarithm of the
+distance that counts, `TAIL_NATS` for each of its standard deviations among benign images.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detector.errors import CalibrationError
 from detector.scoring.fitted import FittedScorer, scorer_graph
+from detector.scoring.gaussian import MIN_IMAGES, fit_gaussian, usual_distances
 from detector.scoring.runner import INPUT, OUTPUT
 from detector.scoring.trees import tree_node
 
@@ -24,7 +28,10 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
 
 NAME = "supervised"
-MIN_IMAGES = 20
+TAIL_NATS: Final = 3.0
+"""What a standard deviation beyond the benign tail adds to the score."""
+_TAIL_BEGINS = 0.995  # quantile of benign distances
+_LEAST_DISTANCE = 1e-6
 _TREES: Final = {
     "max_iter": 150,
     "learning_rate": 0.1,
@@ -62,15 +69,28 @@ def fit_supervised(benign: Float32Array, attacked: Mapping[str, Float32Array], *
     weights = [np.ones(len(benign))] + [np.full(len(g), len(benign) / len(groups) / len(g)) for g in groups]
     trees = HistGradientBoostingClassifier(**_TREES, random_state=seed)
     trees.fit(features, adversarial, sample_weight=np.concatenate(weights))
-    return FittedScorer(NAME, _graph(trees, features.shape[1]).SerializeToString(deterministic=True))
+    return FittedScorer(NAME, _graph(trees, benign).SerializeToString(deterministic=True))
 
 
-def _graph(trees: HistGradientBoostingClassifier, features: int) -> ModelProto:
-    """The trees, then softplus of the log-odds of being adversarial."""
-    nodes = [
-        tree_node(trees, INPUT, "log_odds"),
-        helper.make_node("Softplus", ["log_odds"], ["scores"]),
-        helper.make_node("Squeeze", ["scores", "column"], [OUTPUT]),
+def _graph(trees: HistGradientBoostingClassifier, benign: Float32Array) -> ModelProto:
+    """Softplus of the trees' log-odds of being adversarial, and the tail."""
+    nodes, constants = fit_gaussian(benign).nodes(INPUT, "distances")
+    usual = np.log(np.maximum(usual_distances(benign), _LEAST_DISTANCE))
+    threshold, unit = float(np.quantile(usual, _TAIL_BEGINS)), max(float(usual.std()), _LEAST_DISTANCE)
+    steps = (
+        ("Log", ("distances",), "log_distances"),
+        ("Sub", ("log_distances", "tail_begins"), "beyond"),
+        ("Relu", ("beyond",), "beyond_only"),
+        ("Mul", ("beyond_only", "tail_slope"), "tail"),
+        ("Softplus", ("log_odds",), "surprise"),
+        ("Add", ("surprise", "tail"), "scores"),
+        ("Squeeze", ("scores", "column"), OUTPUT),
+    )
+    nodes.append(tree_node(trees, INPUT, "log_odds"))
+    nodes += [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps]
+    constants += [
+        helper.make_tensor("tail_begins", 1, [], [threshold]),
+        helper.make_tensor("tail_slope", 1, [], [TAIL_NATS / unit]),
+        helper.make_tensor("column", 7, [1], [1]),
     ]
-    constants = [helper.make_tensor("column", 7, [1], [1])]
-    return scorer_graph(nodes, constants, features)
+    return scorer_graph(nodes, constants, benign.shape[1])

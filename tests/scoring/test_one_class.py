@@ -8,7 +8,8 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
 from detector.errors import CalibrationError
-from detector.scoring.one_class import MIN_IMAGES, fit_one_class
+from detector.scoring.gaussian import MIN_IMAGES
+from detector.scoring.one_class import fit_one_class
 
 if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array

@@ -8,9 +8,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from detector.errors import CalibrationError
-from detector.scoring.supervised import _TREES, MIN_IMAGES, fit_supervised
+from detector.scoring.gaussian import MIN_IMAGES, fit_gaussian, usual_distances
+from detector.scoring.supervised import _TREES, TAIL_NATS, fit_supervised
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from detector.classifiers.base import Float32Array
 
 FEATURES = 10
@@ -32,14 +35,22 @@ def _twin(benign: Float32Array, attacked: list[Float32Array], weights: list[floa
     )
 
 
-def test_the_graph_is_minus_log_probability_of_benign_with_each_attack_weighing_the_same() -> None:
+def _tail(benign: Float32Array, others: Float32Array) -> NDArray[np.float64]:
+    """The one-class tail, computed plainly."""
+    usual = np.log(usual_distances(benign))
+    beyond = np.log(fit_gaussian(benign).distances(others)) - np.quantile(usual, 0.995)
+    return TAIL_NATS * np.maximum(beyond, 0) / usual.std()
+
+
+def test_the_graph_is_minus_log_probability_of_benign_and_a_tail_with_each_attack_weighing_the_same() -> None:
     benign = _features(120, 0)
     attacked = {"rare": _features(10, 1, -2), "common": _features(90, 2, 2), "never": _features(0, 3)}
     # 120 benign images: 60 for each of the two attacks that have images, sorted by name.
     twin = _twin(benign, [attacked["common"], attacked["rare"]], [60 / 90, 60 / 10])
     others = np.concatenate([_features(100, 4), _features(100, 5, 2), _features(100, 6, -2)])
     scores = fit_supervised(benign, attacked).score(others)
-    np.testing.assert_allclose(scores, np.logaddexp(0, twin.decision_function(others)), rtol=1e-3, atol=1e-5)
+    wanted = np.logaddexp(0, twin.decision_function(others)) + _tail(benign, others)
+    np.testing.assert_allclose(scores, wanted, rtol=1e-3, atol=1e-4)
     assert scores.dtype == np.float32
     assert scores.min() >= 0
 
@@ -51,6 +62,15 @@ def test_it_tells_attacks_on_either_side_from_benign_images_it_never_saw() -> No
     for shift in (-3, 3):
         scores = np.concatenate([benign, scorer.score(_features(200, 8, shift))])
         assert roc_auc_score(np.arange(400) >= 200, scores) > 0.9
+
+
+def test_what_no_attack_in_training_was_like_is_flagged_by_its_distance_alone() -> None:
+    benign = _features(400, 0)
+    scorer = fit_supervised(benign, {"shallow": _features(100, 1, 3)})
+    usual = scorer.score(_features(400, 2))
+    unheard_of = scorer.score(_features(100, 3, 12, feature=5))
+    assert unheard_of.min() > np.quantile(usual, 0.99)
+    assert (_tail(benign, _features(1000, 4)) > 0).mean() < 0.02
 
 
 def test_the_order_of_the_attacks_does_not_matter_and_the_seed_does() -> None:
