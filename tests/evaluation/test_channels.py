@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from detector.evaluation.channels import channels
+from detector.profiles import PathKind, PathPlan, PathTarget, View
+from detector.scoring.features import feature_names
+
+PLAN = PathPlan(
+    (
+        PathTarget(PathKind.PROTOTYPE, 0),
+        PathTarget(PathKind.PROTOTYPE, 1),
+        PathTarget(PathKind.RUNNER_UP_PROTOTYPE),
+        PathTarget(PathKind.BLUR),
+    ),
+    (0.25, 0.75),
+    tapped=(3,),
+    views=tuple(View),
+)
+TAPS = 5
+
+
+def test_each_channel_adds_to_the_one_before_and_the_last_is_everything() -> None:
+    _, *rising = channels(PLAN, TAPS)
+    for before, after in pairwise(rising):
+        assert set(before.columns) < set(after.columns)
+        assert before.forwards <= after.forwards
+    assert rising[-1].columns.tolist() == list(range(len(feature_names(PLAN, TAPS))))
+    assert rising[-1].forwards == PLAN.forwards_per_image
+
+
+def test_prototype_paths_alone_read_the_image_and_those_paths() -> None:
+    names = feature_names(PLAN, TAPS)
+    alone = next(channel for channel in channels(PLAN, TAPS) if channel.name == "prototype paths alone")
+    points = {names[column].split("@")[1] for column in alone.columns}
+    assert points == {"image", "prototype[0]:0.25", "prototype[0]:0.75", "prototype[1]:0.25", "prototype[1]:0.75"}
+    assert not any(names[column].startswith("tap") for column in alone.columns)
+    assert alone.forwards == 5
+
+
+def test_all_but_prototypes_is_the_rest_of_the_evidence_and_cheaper() -> None:
+    names = feature_names(PLAN, TAPS)
+    without, *_ = channels(PLAN, TAPS)
+    left = {names[column] for column in set(range(len(names))) - set(without.columns.tolist())}
+    assert left == {name for name in names if "prototype" in name}
+    assert without.forwards == 1 + 2 + 2
+
+
+def test_a_plan_of_one_path_has_one_channel() -> None:
+    (only,) = channels(PathPlan((PathTarget(PathKind.BLUR),), (0.5,)), 0)
+    assert only.name == "blur path alone"
+    assert only.forwards == 2
