@@ -32,8 +32,8 @@ def test_the_same_results_are_the_same_text(results: EvaluationResults) -> None:
 
 
 def test_the_order_in_which_things_were_found_does_not_show(results: EvaluationResults) -> None:
-    turned = [replace(peer, attacks=dict(reversed(peer.attacks.items()))) for peer in results.peers]
-    facts = dict(reversed(results.facts.items()))
+    turned = [replace(peer, attacks=dict(reversed(list(peer.attacks.items())))) for peer in results.peers]
+    facts = dict(reversed(list(results.facts.items())))
     assert replace(results, peers=turned, facts=facts).to_json() == results.to_json()
 
 
