@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from detector.attacks.adaptive.guard import differentiable_guard
 from detector.attacks.adaptive.running import ADAPTIVE_ATTACKS, attack_guard, success_rates
 from detector.attacks.adaptive.square import detector_query, square_attack
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from detector.attacks.adaptive.guard import DifferentiableGuard
@@ -36,7 +35,8 @@ if TYPE_CHECKING:
     Serving = Callable[[Path], AbstractContextManager[Query]]
     """From a bundle to a running service that can be asked."""
 
-USUAL = 8 / 255
+_USUAL_LEVELS = 8
+USUAL = _USUAL_LEVELS / 255
 """The budget every attack is run at."""
 WON = 0.9
 """SR@5 of an attack that has won."""
@@ -122,10 +122,8 @@ class _Siege:
 
     def all_budgets(self, attack: AdaptiveAttack, usual: CurvePoint) -> list[CurvePoint]:
         """The curve over the budgets of the options, then doubling until the attack wins or may do anything."""
-        points = [
-            usual if np.isclose(levels / 255, USUAL) else self.point(attack, levels / 255)
-            for levels in self._material.options.adaptive_budgets
-        ]
+        budgets = sorted({*self._material.options.adaptive_budgets, _USUAL_LEVELS})
+        points = [usual if levels == _USUAL_LEVELS else self.point(attack, levels / 255) for levels in budgets]
         while points[-1].sr5 < WON and points[-1].budget < 1:
             points.append(self.point(attack, min(1.0, 2 * points[-1].budget)))
         return points

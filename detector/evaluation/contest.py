@@ -14,17 +14,26 @@ from detector.evaluation.protocol import Graded, Judge
 from detector.evaluation.results import ScorerResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from detector.calibration.stages import Arrays
     from detector.evaluation.material import Material
     from detector.evaluation.peers.base import Peer
+    from detector.evaluation.peers.registry import PeerFactory
 
 _CALIBRATION = "calibration images"
 _BENIGN = "benign test images"
 
 
-def peer_results(material: Material) -> list[ScorerResult]:
-    """Every peer that can run here, fitted on the images that fit the guard's scorer."""
-    factories = available_peers() if material.measured.moved else peers_without_attacks()
+def peer_results(material: Material, factories: Iterable[PeerFactory] | None = None) -> list[ScorerResult]:
+    """Peers, fitted on the images that fit the guard's scorer; one that can't run here is left out with a note.
+
+    Args:
+        material: The images and attacks.
+        factories: What makes them; None runs all there are, those that learn from attacks only if there are any.
+    """
+    if factories is None:
+        factories = available_peers() if material.measured.moved else peers_without_attacks()
     results = []
     for make in factories:
         peer = make()
@@ -42,16 +51,17 @@ def _result(material: Material, peer: Peer) -> ScorerResult:
         attacks=[[name, len(a.rows)] for name, a in material.attacked.items()],
         options=material.options.to_json(),
     )
-    measured = material.measured
-    predicted = measured.predicted[measured.split.calibration]
+    measured, (calibration, benign, _) = material.measured, material.options.peer_images
+    predicted = measured.predicted[measured.split.calibration[:calibration]]
     judge = Judge(
         calibration=Graded(arrays[_CALIBRATION], predicted),
-        benign=Graded(arrays[_BENIGN], material.benign.detection.predicted),
+        benign=Graded(arrays[_BENIGN], material.benign.detection.predicted[:benign]),
         rates=material.detector.bundle.manifest.rates,
         prior_strength=material.options.calibration.prior_strength,
     )
     attacked = {
-        name: Graded(arrays[name], attack.scored.detection.predicted) for name, attack in material.attacked.items()
+        name: Graded(arrays[name], attack.scored.detection.predicted[: len(arrays[name])])
+        for name, attack in material.attacked.items()
     }
     return ScorerResult(
         name=peer.name,
@@ -69,8 +79,12 @@ def _scores(material: Material, peer: Peer) -> Arrays:
     """The peer's scores of all images, and its milliseconds per image on benign ones."""
     measured = material.measured
     rows = measured.split.fit
-    images = {_CALIBRATION: measured.images_at(measured.split.calibration), _BENIGN: material.benign.images}
-    images |= {name: attack.scored.images for name, attack in material.attacked.items()}
+    calibration, benign, attacked = material.options.peer_images
+    images = {
+        _CALIBRATION: measured.images_at(measured.split.calibration[:calibration]),
+        _BENIGN: material.benign.images[:benign],
+    }
+    images |= {name: attack.scored.images[:attacked] for name, attack in material.attacked.items()}
     with material.progress.stage(f"Peer: {peer.name}", sum(len(part) for part in images.values())) as advance:
         peer.fit(
             PeerData(

@@ -30,10 +30,12 @@ class EvaluationOptions:
         control_images: Test images corrupted or mixed, or images of another kind, at most, for each control.
         leave_out: Whether to fit again without each kin of attacks.
         peers: Whether to run other detectors.
+        peer_images: Calibration images, benign test images and attacked images of each attack, at most, that peers
+            score; some are slow. They are the first of those the guard scores.
         adaptive_images: Images attacked by attackers who know the guard; 0 for none.
         adaptive_steps: Of their gradient attacks.
         adaptive_queries: Of the attack that only asks.
-        adaptive_budgets: Linf, in 255ths, rising; 8 among them.
+        adaptive_budgets: Of the strongest of them, Linf, in 255ths, rising; 8 is always added.
         hardening_images: For a second guard, hardened with so many images (see `CalibrationOptions`), attacked in the
             same way; 0 for none.
         other_images: A gzipped idx file of images of another kind (MNIST's test images), as a control.
@@ -51,6 +53,7 @@ class EvaluationOptions:
     control_images: int = 500
     leave_out: bool = True
     peers: bool = True
+    peer_images: tuple[int, int, int] = (800, 800, 60)
     adaptive_images: int = 32
     adaptive_steps: int = 40
     adaptive_queries: int = 300
@@ -64,12 +67,17 @@ class EvaluationOptions:
             raise CalibrationError(f"test_fraction must lie between 0 and 1, not {self.test_fraction}")
         if self.attack_images < _LEAST_IMAGES:
             raise CalibrationError(f"attack_images must be at least {_LEAST_IMAGES}, not {self.attack_images}")
+        if min(self.peer_images) < _LEAST_IMAGES:
+            raise CalibrationError(f"peer_images must be at least {_LEAST_IMAGES} each, not {self.peer_images}")
         if min(self.adaptive_images, self.hardening_images) < 0 or self.adaptive_steps < 1 or self.adaptive_queries < 1:
             raise CalibrationError(
                 "adaptive_images and hardening_images must not be negative, adaptive_steps and adaptive_queries at "
                 "least 1"
             )
-        if list(self.adaptive_budgets) != sorted(set(self.adaptive_budgets)) or min(self.adaptive_budgets) <= 0:
+        if (
+            list(self.adaptive_budgets) != sorted(set(self.adaptive_budgets))
+            or min(self.adaptive_budgets, default=0) <= 0
+        ):
             raise CalibrationError(f"adaptive_budgets must rise from above 0, not {self.adaptive_budgets}")
 
     @classmethod

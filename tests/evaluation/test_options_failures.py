@@ -23,6 +23,8 @@ from detector.evaluation.options import EvaluationOptions
         ("adaptive_budgets", (8.0, 8.0)),
         ("adaptive_budgets", (0.0, 8.0)),
         ("adaptive_budgets", (-8.0,)),
+        ("adaptive_budgets", ()),
+        ("peer_images", (800, 800, 19)),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_name(name: str, value: Any) -> None:
