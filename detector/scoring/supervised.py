@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 NAME = "supervised"
 TAIL_NATS: Final = 3.0
 """What a standard deviation beyond the benign tail adds to the score."""
-_TAIL_BEGINS = 0.995  # quantile of benign distances
+TAIL_BEGINS: Final = "tail_begins"
+TAIL_SLOPE: Final = "tail_slope"
+"""Constants of the graph: the logarithm of the distance where the tail begins, and its nats per unit of it."""
+_TAIL_QUANTILE = 0.995  # of benign distances
 _LEAST_DISTANCE = 1e-6
 _TREES: Final = {
     "max_iter": 150,
@@ -76,12 +79,12 @@ def _graph(trees: HistGradientBoostingClassifier, benign: Float32Array) -> Model
     """Softplus of the trees' log-odds of being adversarial, and the tail."""
     nodes, constants = fit_gaussian(benign).nodes(INPUT, "distances")
     usual = np.log(np.maximum(usual_distances(benign), _LEAST_DISTANCE))
-    threshold, unit = float(np.quantile(usual, _TAIL_BEGINS)), max(float(usual.std()), _LEAST_DISTANCE)
+    threshold, unit = float(np.quantile(usual, _TAIL_QUANTILE)), max(float(usual.std()), _LEAST_DISTANCE)
     steps = (
         ("Log", ("distances",), "log_distances"),
-        ("Sub", ("log_distances", "tail_begins"), "beyond"),
+        ("Sub", ("log_distances", TAIL_BEGINS), "beyond"),
         ("Relu", ("beyond",), "beyond_only"),
-        ("Mul", ("beyond_only", "tail_slope"), "tail"),
+        ("Mul", ("beyond_only", TAIL_SLOPE), "tail"),
         ("Softplus", ("log_odds",), "surprise"),
         ("Add", ("surprise", "tail"), "scores"),
         ("Squeeze", ("scores", "column"), OUTPUT),
@@ -89,8 +92,8 @@ def _graph(trees: HistGradientBoostingClassifier, benign: Float32Array) -> Model
     nodes.append(tree_node(trees, INPUT, "log_odds"))
     nodes += [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps]
     constants += [
-        helper.make_tensor("tail_begins", 1, [], [threshold]),
-        helper.make_tensor("tail_slope", 1, [], [TAIL_NATS / unit]),
+        helper.make_tensor(TAIL_BEGINS, 1, [], [threshold]),
+        helper.make_tensor(TAIL_SLOPE, 1, [], [TAIL_NATS / unit]),
         helper.make_tensor("column", 7, [1], [1]),
     ]
     return scorer_graph(nodes, constants, benign.shape[1])

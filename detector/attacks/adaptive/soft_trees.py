@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Float32Array
 
-_OPERATORS = ("TreeEnsembleRegressor", "Softplus", "Squeeze")
+_TREES = "TreeEnsembleRegressor"
 
 
 class SoftTrees(nn.Module):
@@ -54,15 +54,12 @@ class SoftTrees(nn.Module):
 
 
 def tree_node_of(scorer: bytes) -> onnx.NodeProto | None:
-    """The trees of a graph that is that of `detector.scoring.supervised`; None where it is another.
+    """The trees of a graph such as that of `detector.scoring.supervised`; None where it has none.
 
     Args:
         scorer: ONNX graph.
     """
-    graph = onnx.load_from_string(scorer).graph
-    if tuple(node.op_type for node in graph.node) != _OPERATORS:
-        return None
-    return graph.node[0]
+    return next((node for node in onnx.load_from_string(scorer).graph.node if node.op_type == _TREES), None)
 
 
 def _packed(read: dict[str, Any]) -> tuple[NDArray[np.int64], Float32Array, Float32Array, Float32Array]:

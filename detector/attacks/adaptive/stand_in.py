@@ -1,6 +1,6 @@
 """A differentiable stand-in for the scorer.
 
-Exact where the scorer's graph is a Mahalanobis distance; soft where it is boosted trees; else a network that has learnt
+Exact where the scorer's graph is a distance alone; soft where it has boosted trees; else a network that has learnt
 to answer as the scorer does. All speak in standard deviations, the exact one and the network of the score's logarithm:
 the score itself spans several orders of magnitude.
 """
@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from scipy.stats import rankdata
 from torch import nn
 
+from detector.attacks.adaptive.distances import Distances, GraphConstants, Tail
 from detector.attacks.adaptive.distilling import EPOCHS, Network, distilled
 from detector.attacks.adaptive.soft_trees import SoftTrees, tree_node_of
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 _HELD_OUT = 0.2
 _FIRST_WIDTH, _LATER_WIDTH = 0.4, 0.15  # of soft branches: wide ones see far, narrow ones see right
-_MAHALANOBIS = ("Sub", "MatMul", "ReduceSumSquare")
 _LEAST_SPREAD = 1e-6
 _LEAST_SCALE = 1e-3
 _ENOUGH = 512  # rows to standardise by
@@ -131,12 +129,10 @@ def exact_module(scorer: bytes, known: ScoredFeatures) -> nn.Module | None:
         scorer: ONNX graph.
         known: To standardise by.
     """
-    graph = onnx.load_from_string(scorer).graph
-    constants = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
-    if tuple(node.op_type for node in graph.node) != _MAHALANOBIS or len(constants) != len(_MAHALANOBIS) - 1:
+    constants = GraphConstants.of(scorer)
+    if not constants.has_distances or tree_node_of(scorer) is not None:
         return None
-    mean, whitening = (np.array(constants[node.input[1]]) for node in graph.node[:2])
-    return _Standardised(_Mahalanobis(torch.from_numpy(mean), torch.from_numpy(whitening)), known)
+    return _Standardised(Distances(constants), known)
 
 
 def soft_module(scorer: bytes, known: ScoredFeatures, width: float) -> nn.Module | None:
@@ -147,10 +143,11 @@ def soft_module(scorer: bytes, known: ScoredFeatures, width: float) -> nn.Module
         known: To standardise by, scores and features.
         width: Of the branches, in standard deviations of the feature each reads.
     """
-    node = tree_node_of(scorer)
+    node, constants = tree_node_of(scorer), GraphConstants.of(scorer)
     if node is None:
         return None
-    return _Standardised(SoftTrees(node, known.features.std(0).clip(_LEAST_SCALE), width), known)
+    trees = SoftTrees(node, known.features.std(0).clip(_LEAST_SCALE), width)
+    return _Standardised(_Sum(trees, Tail(constants)) if constants.has_tail else trees, known)
 
 
 class _Standardised(nn.Module):
@@ -166,15 +163,16 @@ class _Standardised(nn.Module):
         return answer
 
 
-class _Mahalanobis(nn.Module):
-    """The logarithm of 1 plus the distance."""
+class _Sum(nn.Module):
+    """Soft trees' log-odds and the exact tail."""
 
-    def __init__(self, mean: Tensor, whitening: Tensor) -> None:
+    def __init__(self, trees: SoftTrees, tail: Tail) -> None:
         super().__init__()
-        self._mean, self._whitening = mean, whitening
+        self._trees, self._tail = trees, tail
 
     def forward(self, features: Tensor) -> Tensor:
-        return torch.log1p(((features - self._mean) @ self._whitening).square().sum(1))
+        answer: Tensor = self._trees(features) + self._tail(features)
+        return answer
 
 
 def _rank_correlation(first: Float32Array, second: Float32Array) -> float:
