@@ -49,7 +49,7 @@ class EvaluationOptions:
     models: tuple[ThreatModel, ...] = THREAT_MODELS
     test_fraction: float = 0.4
     attack_images: int = 150
-    work_per_attack: int = 30_000
+    work_per_attack: int = 45_000
     control_images: int = 500
     leave_out: bool = True
     peers: bool = True
