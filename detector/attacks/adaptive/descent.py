@@ -208,6 +208,14 @@ def margins(logits: Tensor, classes: Tensor) -> Tensor:
     return own - logits.scatter(1, classes[:, None], -torch.inf).amax(1)
 
 
+def soft_margins(logits: Tensor, classes: Tensor) -> Tensor:
+    """As `margins`, with the gradient of the class's log-odds: a maximum sees one rival and runs after each in turn."""
+    hard = margins(logits, classes)
+    rivals = logits.scatter(1, classes[:, None], -torch.inf).logsumexp(1)
+    odds = logits.gather(1, classes[:, None])[:, 0] - rivals
+    return odds + (hard - odds).detach()
+
+
 def unit(direction: Tensor) -> Tensor:
     """The sign of a direction: steepest descent in Linf."""
     return direction.sign()

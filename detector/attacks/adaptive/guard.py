@@ -12,7 +12,7 @@ from detector.attacks.adaptive.descent import Ball, margins, plain_pgd
 from detector.attacks.adaptive.stand_in import ScoredFeatures, StandIn, improved, stand_in
 from detector.attacks.adaptive.walking import Walk, Walker
 from detector.errors import InvalidInputError
-from detector.scoring.features import CHANNELS, profile_features
+from detector.scoring.features import profile_features
 from detector.scoring.runner import OnnxScorer
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _POINTS_AT_ONCE = 768  # of which all activations are held for the backward pass
 _FEWEST = 20
 _LEAST_SPREAD = 1e-3
+_LEAST_SHARE = 0.05  # of the median spread: a feature that hardly varies is not to outweigh all others
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,8 @@ class BenignProfiles:
     """What the guard sees on benign images, from the attacker's own.
 
     Args:
-        means: float32 (classes, logit channels): mean by predicted class, that of all where a class has no image.
-        scale: float32 (logit channels,): standard deviation over all.
+        means: float32 (classes, features): mean by predicted class, that of all where a class has no image.
+        scale: float32 (features,): standard deviation over all, where it is not too small for a unit.
         margin: The median of the predicted class's margin; a unit for margins.
     """
 
@@ -128,7 +129,7 @@ def differentiable_guard(
     walker = Walker(detector.bundle)
     found = detector.score_canonical(images)
     known = [_scored(found)]
-    benign = _benign_profiles(walker, known[0].features, found.logits)
+    benign = _benign_profiles(known[0].features, found.logits)
     random = torch.Generator().manual_seed(seed)
     originals, labels = torch.from_numpy(images), torch.from_numpy(found.predicted)
     for budget in budgets:
@@ -152,15 +153,15 @@ def _scored(detection: Detection) -> ScoredFeatures:
     return ScoredFeatures(profile_features(detection.profile), detection.scores)
 
 
-def _benign_profiles(walker: Walker, features: Float32Array, logits: Float32Array) -> BenignProfiles:
+def _benign_profiles(features: Float32Array, logits: Float32Array) -> BenignProfiles:
     predicted = logits.argmax(axis=1)
-    channels = features[:, : len(CHANNELS) * walker.plan.forwards_per_image]
-    means = np.tile(channels.mean(axis=0), (logits.shape[1], 1))
+    means = np.tile(features.mean(axis=0), (logits.shape[1], 1))
     for label in np.unique(predicted):
-        means[label] = channels[predicted == label].mean(axis=0)
+        means[label] = features[predicted == label].mean(axis=0)
+    spread = features.std(axis=0)
     own = margins(torch.from_numpy(logits), torch.from_numpy(predicted))
     return BenignProfiles(
         means=torch.from_numpy(means),
-        scale=torch.from_numpy(channels.std(axis=0)).clamp_min(_LEAST_SPREAD),
+        scale=torch.from_numpy(spread.clip(max(_LEAST_SHARE * float(np.median(spread)), _LEAST_SPREAD))),
         margin=max(float(own.median()), _LEAST_SPREAD),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from detector.attacks.adaptive.descent import Ball, Found, Standing, Steps, descend, even, margins
+from detector.attacks.adaptive.descent import Ball, Found, Standing, Steps, descend, even, soft_margins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,4 +111,4 @@ def orthogonal_part(direction: Tensor, to: Tensor) -> Tensor:
 
 def leads(guard: DifferentiableGuard, at: Standing) -> Tensor:
     """float32 (M,): the label's margin, 1 for a typical benign image; negative where the class is wrong."""
-    return margins(at.walk.image_logits, at.labels) / guard.benign.margin
+    return soft_margins(at.walk.image_logits, at.labels) / guard.benign.margin

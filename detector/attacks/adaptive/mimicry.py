@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 def mimicking_attack(guard: DifferentiableGuard, ball: Ball, labels: Tensor, steps: Steps, start: Tensor) -> Found:
     """Barrier-mimicking: `penalised` by the distance of the profile from the benign mean of the predicted class.
 
-    Needs no scorer: the distance is over all logit channels at all points, in their benign standard deviations.
+    Needs no scorer: the distance is over all features, in their benign standard deviations, root mean square.
     """
 
     def penalty(at: Standing) -> Tensor:
-        away = (at.walk.channels - guard.benign.means[at.walk.predicted]) / guard.benign.scale
+        away = (at.walk.features - guard.benign.means[at.walk.predicted]) / guard.benign.scale
         return away.square().mean(1).sqrt()
 
     return penalised(guard, ball, labels, steps, start=start, penalty=penalty)

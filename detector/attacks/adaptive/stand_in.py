@@ -1,8 +1,8 @@
 """A differentiable stand-in for the scorer.
 
 Exact where the scorer's graph is a distance alone; soft where it has boosted trees; else a network that has learnt
-to answer as the scorer does. All speak in standard deviations, the exact one and the network of the score's logarithm:
-the score itself spans several orders of magnitude.
+to answer as the scorer does. All speak in standard deviations of the score's logarithm: the score itself spans several
+orders of magnitude.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 from torch import nn
+from torch.nn import functional
 
 from detector.attacks.adaptive.distances import Distances, GraphConstants, Tail
 from detector.attacks.adaptive.distilling import EPOCHS, Network, distilled
@@ -147,7 +148,7 @@ def soft_module(scorer: bytes, known: ScoredFeatures, width: float) -> nn.Module
     if node is None:
         return None
     trees = SoftTrees(node, known.features.std(0).clip(_LEAST_SCALE), width)
-    return _Standardised(_Sum(trees, Tail(constants)) if constants.has_tail else trees, known)
+    return _Standardised(_LogScore(trees, Tail(constants) if constants.has_tail else None), known)
 
 
 class _Standardised(nn.Module):
@@ -163,16 +164,18 @@ class _Standardised(nn.Module):
         return answer
 
 
-class _Sum(nn.Module):
-    """Soft trees' log-odds and the exact tail."""
+class _LogScore(nn.Module):
+    """The logarithm of soft trees' score and the exact tail's: where one of the two is far above, it alone counts."""
 
-    def __init__(self, trees: SoftTrees, tail: Tail) -> None:
+    def __init__(self, trees: SoftTrees, tail: Tail | None) -> None:
         super().__init__()
-        self._trees, self._tail = trees, tail
+        self.trees, self.tail = trees, tail
 
     def forward(self, features: Tensor) -> Tensor:
-        answer: Tensor = self._trees(features) + self._tail(features)
-        return answer
+        score = functional.softplus(self.trees(features))
+        if self.tail is not None:
+            score = score + self.tail(features)
+        return torch.log(score.clamp_min(torch.finfo(score.dtype).tiny))
 
 
 def _rank_correlation(first: Float32Array, second: Float32Array) -> float:
