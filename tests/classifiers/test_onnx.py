@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from detector.classifiers.base import ChannelOrder, Classifier, ImageSpec, Layout, OutputKind, PixelType
 from detector.classifiers.onnx import OnnxClassifier
+from detector.classifiers.taps import add_taps, find_layers
 from tests.support import variants
 from tests.support.tiny import TINY_SPEC
 
@@ -143,12 +144,15 @@ def test_it_says_what_runs_where(tiny_model: bytes, tmp_path: Path, caplog: pyte
     assert OnnxClassifier(path).labels == ("class_0", "class_1", "class_2", "class_3")
 
 
-def test_serving_it_loads_neither_torch_nor_onnx(tiny_model: bytes, tmp_path: Path) -> None:
+def test_serving_it_with_its_taps_loads_neither_torch_nor_onnx(
+    tiny_model: bytes, images: Float32Array, tmp_path: Path
+) -> None:
     path = tmp_path / "tiny.onnx"
-    path.write_bytes(tiny_model)
+    path.write_bytes(add_taps(tiny_model, find_layers(tiny_model, images)))
     script = (
         "import sys, numpy; from detector.classifiers.onnx import OnnxClassifier;"
-        f"c = OnnxClassifier({str(path)!r}); c.logits(numpy.ones((1, 3, 12, 10), numpy.float32));"
+        f"c = OnnxClassifier({str(path)!r}); a = c.answers(numpy.ones((1, 3, 12, 10), numpy.float32));"
+        "assert a.taps.shape == (1, c.tap_count) != (1, 0);"
         "print([m for m in ('torch', 'onnx', 'sklearn', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
