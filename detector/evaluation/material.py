@@ -165,15 +165,16 @@ class Material:
     def _attack(self, model: ThreatModel) -> Attacked | None:
         rows = self.targets[: self.options.images_for(model)]
         target = AttackTarget(self.gradients, self.benign.images[rows], self.labels[rows])
-        if model.family is Family.TRANSFER:
-            target = replace(target, surrogate=self.surrogate)
-        if reason := obstacle(model, target):
+        transfers = model.family is Family.TRANSFER
+        if not transfers and (reason := obstacle(model, target)):
             self.progress.note(f"left out: {reason}")
             return None
 
         def run() -> Arrays:
+            # The surrogate takes minutes to train, and is not needed where the attack's images are found.
+            able = replace(target, surrogate=self.surrogate) if transfers else target
             with self.progress.stage(f"Attacking test images: {model.name}", len(rows)) as advance:
-                moved = run_attack(model, target, seed=self.options.seed + 1, on_progress=advance)
+                moved = run_attack(model, able, seed=self.options.seed + 1, on_progress=advance)
             return {"pixels": to_pixels(moved)}
 
         arrays, _ = self.store.run(f"test attack {model.name}", run, images=len(rows), seed=self.options.seed)
