@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from detector.attacks.adaptive.descent import Ball, plain_pgd
 from detector.attacks.adaptive.walking import Walker
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
     from detector.embedded import EmbeddedDefault
     from detector.profiles import PathPlan
+    from detector.scoring.fitted import FittedScorer
 
 _BLUR = len(DIGITS_PLAN.targets) - 1
 PLAIN = DIGITS_PLAN
 VIEWED = replace(DIGITS_PLAN, views=tuple(View))
 TAPPED = replace(DIGITS_PLAN, tapped=(0, _BLUR))
-WHOLE = replace(DIGITS_PLAN, alphas=(0.3, 0.6), tapped=(_BLUR,), views=(View.SHIFT, View.MIRROR))
-_FITTED = 300
-CALIBRATED = 600
+WHOLE = replace(DIGITS_PLAN, alphas=(0.5,), tapped=(_BLUR,), views=(View.SHIFT, View.MIRROR))
+_FITTED = 200
+CALIBRATED = 500
 """The first images of the calibration set, which such a guard is made from."""
 _BUDGETS = (0.1, 0.2)
 
@@ -56,14 +58,20 @@ def guarded(digits: EmbeddedDefault, path: Path, plan: PathPlan, *, supervised: 
     images, _ = calibration_images(digits)
     profile = engine.profile(images[:CALIBRATED])
     features = profile_features(profile)
-    if supervised:
-        attacked = {f"pgd-{b}": _attacked(Walker(bundle), engine, images[:_FITTED], b) for b in _BUDGETS}
-        scorer = fit_supervised(features[:_FITTED], attacked)
-    else:
-        scorer = fit_one_class(features[:_FITTED])
+    with threadpool_limits(1):  # on a busy machine threads of so small a decomposition wait for one another
+        scorer = _fitted(bundle, engine, images[:_FITTED], features[:_FITTED], supervised=supervised)
     calibration = ConformalCalibration(scorer.score(features[_FITTED:]), profile.predicted[_FITTED:])
     parts = replace(bundle.parts, scorer=scorer.model, calibration=calibration)
     return Detector(replace(bundle, parts=parts), threads=1)
+
+
+def _fitted(
+    bundle: Bundle, engine: ReferenceEngine, images: Float32Array, benign: Float32Array, *, supervised: bool
+) -> FittedScorer:
+    if not supervised:
+        return fit_one_class(benign)
+    walker = Walker(bundle)
+    return fit_supervised(benign, {f"pgd-{b}": _attacked(walker, engine, images, b) for b in _BUDGETS})
 
 
 def _attacked(walker: Walker, engine: ReferenceEngine, images: Float32Array, budget: float) -> Float32Array:
