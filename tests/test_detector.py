@@ -160,7 +160,7 @@ def test_a_classifier_of_other_images_or_classes_is_refused(digits_bundle: Path)
 def test_a_bundle_whose_parts_do_not_fit_is_refused(digits_bundle: Path) -> None:
     bundle = read_bundle(digits_bundle)
     narrow = fit_one_class(np.random.default_rng(0).random((30, 3), np.float32)).model
-    with pytest.raises(BundleError, match="scorer reads 3 features, but the path plan gives"):
+    with pytest.raises(BundleError, match="scorer reads 3 features, but the path plan and the classifier's taps give"):
         Detector(replace(bundle, parts=replace(bundle.parts, scorer=narrow)))
     with pytest.raises(BundleError, match="scorer graph must map"):
         Detector(replace(bundle, parts=replace(bundle.parts, scorer=bundle.parts.classifier)))

@@ -44,9 +44,9 @@ _BUDGETS = (0.1, 0.2)
 def planned(digits: EmbeddedDefault, path: Path, plan: PathPlan) -> tuple[Bundle, ReferenceEngine]:
     """The digits bundle with another plan, its scorer no longer fitting, and the engine that walks so."""
     bundle = read_bundle(path)
-    loaded = load_classifier(digits.classifier_file)
+    loaded = load_classifier(digits.classifier_file, threads=1)
     if plan.tapped:
-        loaded = tapped(loaded)
+        loaded = tapped(loaded, threads=1)
     parts = replace(bundle.parts, classifier=loaded.model)
     engine = ReferenceEngine(loaded.classifier, parts.prototypes, plan)
     return replace(bundle, manifest=replace(bundle.manifest, plan=plan), parts=parts), engine

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detector.errors import DataError
-from detector.evaluation.corruptions import mixed_pairs, read_idx_images
+from detector.evaluation.unattacked import mixed_pairs, read_idx_images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,26 +1,14 @@
 from __future__ import annotations
 
-import gzip
-import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from detector.evaluation.corruptions import (
-    CORRUPTIONS,
-    Corruption,
-    corrupt,
-    fit_to_shape,
-    mixed_pairs,
-    read_idx_images,
-)
+from detector.corruptions import CORRUPTIONS, Corruption, corrupt, everyday
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from detector.classifiers.base import Float32Array
 
 BY_NAME = {corruption.name: corruption for corruption in CORRUPTIONS}
@@ -148,39 +136,21 @@ def test_downscaling_takes_away_the_finest_pattern() -> None:
     assert _named("downscaling to 3/4 and back", board).std() < board.std() / 2
 
 
-def test_a_mixed_image_is_the_average_of_two_classes() -> None:
-    labels = np.arange(40) % 4
-    images = np.broadcast_to((2 * 4**labels / 255)[:, None, None, None], (40, 1, 2, 2)).astype(np.float32)
-    sums = {float(4**a + 4**b) for a in range(4) for b in range(a)}  # two powers of 4 tell which two were summed
-    mixed = mixed_pairs(images, labels, 3)
-    assert set(np.rint(mixed.ravel() * 255).tolist()) <= sums
-    assert 10 <= len(mixed) <= 20
-    np.testing.assert_array_equal(mixed, mixed_pairs(images, labels, 3))
-    assert not np.array_equal(mixed, mixed_pairs(images, labels, 4))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_everyday_images_keep_shape_box_and_levels(shape: tuple[int, ...]) -> None:
+    images = _images(*shape)
+    corrupted = everyday(images, 3)
+    assert corrupted.shape == shape
+    assert corrupted.dtype == np.float32
+    assert 0 <= corrupted.min() <= corrupted.max() <= 1
+    np.testing.assert_allclose(corrupted * 255, np.rint(corrupted * 255), atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 28, 28)])
-def test_images_that_fit_keep_their_pixels_in_every_channel(shape: tuple[int, int, int]) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
-    fitted = fit_to_shape(pixels, shape)
-    assert fitted.shape == (3, *shape)
-    for channel in range(shape[0]):
-        np.testing.assert_array_equal(np.rint(fitted[:, channel] * 255), pixels)
-
-
-def test_images_are_resized_bilinearly() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 28, 28), np.uint8)
-    fitted = fit_to_shape(pixels, (3, 32, 20))
-    for image, original in zip(fitted, pixels, strict=True):
-        known = np.asarray(Image.fromarray(original).resize((20, 32), Image.Resampling.BILINEAR))
-        np.testing.assert_array_equal(np.rint(image * 255), np.broadcast_to(known, (3, 32, 20)))
-
-
-@pytest.mark.parametrize(("limit", "read"), [(2, 2), (5, 5), (9, 5)])
-def test_idx_images_are_read_up_to_the_limit(tmp_path: Path, limit: int, read: int) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
-    path = tmp_path / "images.gz"
-    path.write_bytes(gzip.compress(struct.pack(">IIII", 0x803, *pixels.shape) + pixels.tobytes()))
-    images = read_idx_images(path, limit)
-    assert images.dtype == np.uint8
-    np.testing.assert_array_equal(images, pixels[:read])
+def test_everyday_images_are_each_altered_in_their_own_way_by_their_seed() -> None:
+    images = np.repeat(_images(1, 3, 12, 12), 60, axis=0)
+    corrupted = everyday(images, 3)
+    np.testing.assert_array_equal(corrupted, everyday(images, 3))
+    assert (corrupted != everyday(images, 4)).any()
+    distances = np.abs(corrupted - images).mean(axis=(1, 2, 3))
+    assert len(np.unique(distances.round(6))) > 40
+    assert np.median(distances) > 1 / 255
