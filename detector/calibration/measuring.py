@@ -18,6 +18,7 @@ from detector.calibration.attacking import AttackedImages, attack_successfully, 
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
 from detector.calibration.stages import StageStore
+from detector.corruptions import everyday
 from detector.engine import ReferenceEngine
 from detector.errors import CalibrationError
 from detector.images import to_canonical
@@ -117,6 +118,19 @@ class Measurements:
     def benign(self) -> Float32Array:
         """float32 (N, features): the profiles of all images, read."""
         return self._features("benign images", len(self._inputs.images.pixels), self.images_at, {})
+
+    @cached_property
+    def corrupted(self) -> Float32Array:
+        """float32 (M, features): images that fit the scorer, corrupted in everyday ways; none for the one-class one."""
+        copies = self._options.corrupted_copies if self.supervised else 0
+        if not copies:
+            return self.benign[:0]
+        rows = np.tile(self.split.fit, copies)
+
+        def images(chunk: slice) -> Float32Array:
+            return everyday(self.images_at(rows[chunk]), seed=self._options.seed + chunk.start)
+
+        return self._features("corrupted images", len(rows), images, {})
 
     @cached_property
     def moved(self) -> dict[str, tuple[ThreatModel, AttackedImages]]:

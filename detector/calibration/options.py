@@ -45,6 +45,8 @@ class CalibrationOptions:
         points: Inner grid points per path.
         views: Whether to ask for other views of the image too.
         fit_fraction: Of the images, that go to the scorer; the rest calibrate the p-values.
+        corrupted_copies: How often each image that fits the scorer is also shown to it corrupted in an everyday way, as
+            benign; see `detector.corruptions.everyday`. The one-class scorer needs none.
         attacks: What the supervised scorer learns from.
         attack_images: Most images attacked, by each attack.
         work_per_attack: Forwards, a backward counting as two, that an attack may spend on all its images; costly ones
@@ -67,6 +69,7 @@ class CalibrationOptions:
     points: int = 4
     views: bool = True
     fit_fraction: float = 0.4
+    corrupted_copies: int = 2
     attacks: tuple[ThreatModel, ...] = CALIBRATION_ATTACKS
     attack_images: int = 250
     work_per_attack: int = 75_000
@@ -84,8 +87,10 @@ class CalibrationOptions:
             )
         if self.points < 1 or self.attack_images < 1:
             raise CalibrationError("points and attack_images must be at least 1")
-        if self.work_per_attack < 1 or self.hardening_images < 0:
-            raise CalibrationError("work_per_attack must be at least 1, hardening_images not negative")
+        if self.work_per_attack < 1 or min(self.hardening_images, self.corrupted_copies) < 0:
+            raise CalibrationError(
+                "work_per_attack must be at least 1; hardening_images, corrupted_copies not negative"
+            )
 
     def images_for(self, model: ThreatModel) -> int:
         """How many images an attack is run on, at most."""
@@ -94,14 +99,15 @@ class CalibrationOptions:
     def plan(self, spec: ImageSpec, *, taps: bool = False) -> PathPlan:
         """The paths and the grid for a classifier's images.
 
-        The grid is even and stops short of alpha 1: a prototype's own answer is known. Where the classifier has taps,
+        The grid is denser near the image, where attacks give way, and stops short of alpha 1: a prototype's own answer
+        is known. Where the classifier has taps,
         they are read along the last path: the one to the blurred copy, if it is walked.
         """
         targets = [PathTarget(PathKind.PROTOTYPE, i) for i in range(self.prototypes.per_class)]
         targets += [PathTarget(PathKind.RUNNER_UP_PROTOTYPE, i) for i in range(self.runner_up_prototypes)]
         if self.blur:
             targets.append(PathTarget(PathKind.BLUR))
-        alphas = tuple(i / (self.points + 1) for i in range(1, self.points + 1))
+        alphas = tuple(round((i / (self.points + 1)) ** 2, 6) for i in range(1, self.points + 1))
         automatic = max(_SMALLEST_BLUR, math.sqrt(min(spec.height, spec.width) / _BLUR_REFERENCE))
         tapped = (len(targets) - 1,) if taps else ()
         return PathPlan(tuple(targets), alphas, self.blur_sigma or automatic, tapped, tuple(View) if self.views else ())

@@ -115,7 +115,8 @@ class _Calibration:
         if not self.measured.supervised:
             return fit_one_class(benign)
         training = self.measured.attacked_features(held_out=False)
-        return fit_supervised(benign, {**training, **self.further}, seed=self.options.seed)
+        corrupted = self.measured.corrupted
+        return fit_supervised(benign, {**training, **self.further}, corrupted=corrupted, seed=self.options.seed)
 
     @cached_property
     def calibration(self) -> ConformalCalibration:

@@ -69,6 +69,14 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     taps: Annotated[
         bool, panelled("Also read hidden layers of the classifier; without, the scorer needs logits alone.", _DETECTOR)
     ] = True,
+    corrupted_copies: Annotated[
+        int,
+        panelled(
+            "How often each fitting image is also shown to the scorer with everyday noise, compression, blur and the "
+            "like, as benign.",
+            _DETECTOR,
+        ),
+    ] = 2,
     attack_images: Annotated[int, panelled("Images attacked, by each attack, at most.", _DETECTOR)] = 250,
     harden: Annotated[
         int,
@@ -117,6 +125,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             views=views,
             points=points,
             fit_fraction=fit_fraction,
+            corrupted_copies=corrupted_copies,
             attack_images=attack_images,
             hardening_images=harden,
             seed=seed,

@@ -108,7 +108,9 @@ class Trials:
         training = {n: f[:, columns] for n, f in self._training.items() if self._kin[n] != without}
         if not training:
             return fit_one_class(self._fit[:, columns])
-        return fit_supervised(self._fit[:, columns], training, seed=seed)
+        return fit_supervised(
+            self._fit[:, columns], training, corrupted=self._material.measured.corrupted[:, columns], seed=seed
+        )
 
     def judge(self, scorer: FittedScorer, columns: NDArray[np.int64]) -> Judge:
         """How a fitted scorer is judged."""

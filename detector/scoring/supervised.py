@@ -23,6 +23,7 @@ from detector.scoring.trees import tree_node
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from onnx import ModelProto
 
     from detector.classifiers.base import Float32Array
@@ -33,6 +34,7 @@ TAIL_NATS: Final = 3.0
 TAIL_BEGINS: Final = "tail_begins"
 TAIL_SLOPE: Final = "tail_slope"
 """Constants of the graph: the logarithm of the distance where the tail begins, and its nats per unit of it."""
+_CORRUPTED_SHARE = 0.45
 _TAIL_QUANTILE = 0.995  # of benign distances
 _LEAST_DISTANCE = 1e-6
 _TREES: Final = {
@@ -47,14 +49,23 @@ _TREES: Final = {
 }
 
 
-def fit_supervised(benign: Float32Array, attacked: Mapping[str, Float32Array], *, seed: int = 0) -> FittedScorer:
+def fit_supervised(
+    benign: Float32Array,
+    attacked: Mapping[str, Float32Array],
+    *,
+    corrupted: Float32Array | None = None,
+    seed: int = 0,
+) -> FittedScorer:
     """Fit on benign features and on those of successful attacks.
 
-    Each attack weighs the same, and all attacks together as much as the benign images, however many succeeded.
+    Each attack weighs the same, and all attacks together as much as all that is benign, however many succeeded.
+    Corrupted images together weigh less than half of the benign ones: where noise is as large as an attack, catching
+    the one is flagging the other, and this is where the two are balanced.
 
     Args:
         benign: float32 (N, features), N >= 20.
         attacked: float32 (M, features) per attack; those without images are left out.
+        corrupted: float32 (K, features) of images that are benign, but not as they were taken; K may be 0.
         seed: Of the features each split may look at.
 
     Raises:
@@ -67,12 +78,21 @@ def fit_supervised(benign: Float32Array, attacked: Mapping[str, Float32Array], *
             f"the supervised scorer needs at least {MIN_IMAGES} benign and {MIN_IMAGES} successfully attacked images, "
             f"not {len(benign)} and {total}; give more images or use --scorer one-class"
         )
-    features = np.concatenate([benign, *groups])
-    adversarial = np.arange(len(features)) >= len(benign)
-    weights = [np.ones(len(benign))] + [np.full(len(g), len(benign) / len(groups) / len(g)) for g in groups]
+    usual, weights = _usual(benign, corrupted)
+    features = np.concatenate([usual, *groups])
+    adversarial = np.arange(len(features)) >= len(usual)
+    weights += [np.full(len(g), sum(map(np.sum, weights)) / len(groups) / len(g)) for g in groups]
     trees = HistGradientBoostingClassifier(**_TREES, random_state=seed)
     trees.fit(features, adversarial, sample_weight=np.concatenate(weights))
-    return FittedScorer(NAME, _graph(trees, benign).SerializeToString(deterministic=True))
+    return FittedScorer(NAME, _graph(trees, usual).SerializeToString(deterministic=True))
+
+
+def _usual(benign: Float32Array, corrupted: Float32Array | None) -> tuple[Float32Array, list[NDArray[np.float64]]]:
+    """All that is benign, float32 (N + K, features), and its weights, in parts."""
+    if corrupted is None or not len(corrupted):
+        return benign, [np.ones(len(benign))]
+    weight = _CORRUPTED_SHARE * len(benign) / len(corrupted)
+    return np.concatenate([benign, corrupted]), [np.ones(len(benign)), np.full(len(corrupted), weight)]
 
 
 def _graph(trees: HistGradientBoostingClassifier, benign: Float32Array) -> ModelProto:

@@ -21,7 +21,7 @@ def test_the_default_costs_19_forwards() -> None:
         "runner_up_prototype[0]",
         "blur",
     ]
-    assert plan.alphas == (0.2, 0.4, 0.6, 0.8)
+    assert plan.alphas == (0.04, 0.16, 0.36, 0.64)
     assert plan.views == (View.MIRROR, View.SHIFT)
     assert plan.forwards_per_image == 4 * 4 + 1 + 2 == 19
 
@@ -53,7 +53,7 @@ def test_views_cost_a_forward_each_and_can_be_left_out() -> None:
 @pytest.mark.parametrize("points", [1, 4, 8])
 def test_points_are_even_and_stop_short_of_the_target(points: int) -> None:
     alphas = replace(DEFAULT, points=points).plan(SPEC).alphas
-    assert alphas == pytest.approx([(i + 1) / (points + 1) for i in range(points)])
+    assert alphas == pytest.approx([((i + 1) / (points + 1)) ** 2 for i in range(points)], abs=1e-6)
 
 
 @pytest.mark.parametrize(("side", "sigma"), [(8, 0.7), (32, 1.0), (128, 2.0), (512, 4.0)])
