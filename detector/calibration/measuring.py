@@ -27,7 +27,7 @@ from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart
 from detector.prototypes.quality import prototype_losses
 from detector.prototypes.synthesis import synthesis_steps, synthesise
-from detector.scoring.features import profile_features
+from detector.scoring.features import DOUBT_FEATURE, feature_names, profile_features
 from detector.versions import tool_versions
 
 if TYPE_CHECKING:
@@ -164,6 +164,11 @@ class Measurements:
             for name, (_, moved) in self.moved.items()
             if len(moved.rows)
         }
+
+    @property
+    def doubt(self) -> int:
+        """Which of the features is the loss at the image."""
+        return feature_names(self.plan, self._classifier.tap_count).index(DOUBT_FEATURE)
 
     def attacked_features(self, *, held_out: bool) -> dict[str, Float32Array]:
         """Per attack: features of every fourth attacked image, kept from the scorer to measure detection; or the rest.

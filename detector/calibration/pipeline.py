@@ -115,8 +115,13 @@ class _Calibration:
         if not self.measured.supervised:
             return fit_one_class(benign)
         training = self.measured.attacked_features(held_out=False)
-        corrupted = self.measured.corrupted
-        return fit_supervised(benign, {**training, **self.further}, corrupted=corrupted, seed=self.options.seed)
+        return fit_supervised(
+            benign,
+            {**training, **self.further},
+            corrupted=self.measured.corrupted,
+            doubt=self.measured.doubt,
+            seed=self.options.seed,
+        )
 
     @cached_property
     def calibration(self) -> ConformalCalibration:

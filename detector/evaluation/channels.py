@@ -108,8 +108,13 @@ class Trials:
         training = {n: f[:, columns] for n, f in self._training.items() if self._kin[n] != without}
         if not training:
             return fit_one_class(self._fit[:, columns])
+        measured = self._material.measured
         return fit_supervised(
-            self._fit[:, columns], training, corrupted=self._material.measured.corrupted[:, columns], seed=seed
+            self._fit[:, columns],
+            training,
+            corrupted=measured.corrupted[:, columns],
+            doubt=columns.tolist().index(measured.doubt),
+            seed=seed,
         )
 
     def judge(self, scorer: FittedScorer, columns: NDArray[np.int64]) -> Judge:

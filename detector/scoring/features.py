@@ -24,6 +24,9 @@ CHANNELS = ("margin", "loss", "runner_up_margin", "elevation", "spread", "log_ev
 """Per point: `margin` and `loss` of the predicted class; its lead over the image's runner-up class; its logit above the
 mean logit; the standard deviation of the logits; and log-sum-exp of the logits above their mean."""
 
+DOUBT_FEATURE = "loss@image"
+"""The name of the classifier's own loss at the image, its doubt."""
+
 
 def feature_names(plan: PathPlan, taps: int = 0) -> tuple[str, ...]:
     """The names of the features, in order.

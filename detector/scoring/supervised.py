@@ -3,7 +3,9 @@
 The trees give ``-log P(benign)`` in nats, from their raw log-odds, so that it neither saturates nor goes below zero.
 They know nothing of attacks unlike those they saw, and may call them benign; so whatever lies further from benign
 profiles than all but one in two hundred of these do scores more, the further the more. It is the logarithm of the
-distance that counts, `TAIL_NATS` for each of its standard deviations among benign images.
+distance that counts, `TAIL_NATS` for each of its standard deviations among benign images. At the other end lies what
+barely crossed the border, which trees that saw other attacks take for usual: the classifier's own doubt, its loss at
+the image, counts by `DOUBT`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from onnx import helper
+from onnx import helper, numpy_helper
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detector.errors import CalibrationError
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 NAME = "supervised"
 TAIL_NATS: Final = 3.0
 """What a standard deviation beyond the benign tail adds to the score."""
+DOUBT: Final = 0.3
+"""What a nat of the classifier's loss at the image adds to the score."""
+DOUBT_WEIGHTS: Final = "doubt_weights"
+"""Constant of the graph: what each feature adds directly, a column."""
 TAIL_BEGINS: Final = "tail_begins"
 TAIL_SLOPE: Final = "tail_slope"
 """Constants of the graph: the logarithm of the distance where the tail begins, and its nats per unit of it."""
@@ -54,6 +60,7 @@ def fit_supervised(
     attacked: Mapping[str, Float32Array],
     *,
     corrupted: Float32Array | None = None,
+    doubt: int | None = None,
     seed: int = 0,
 ) -> FittedScorer:
     """Fit on benign features and on those of successful attacks.
@@ -66,6 +73,7 @@ def fit_supervised(
         benign: float32 (N, features), N >= 20.
         attacked: float32 (M, features) per attack; those without images are left out.
         corrupted: float32 (K, features) of images that are benign, but not as they were taken; K may be 0.
+        doubt: Which of the features is the loss at the image; None does without this part of the score.
         seed: Of the features each split may look at.
 
     Raises:
@@ -84,7 +92,7 @@ def fit_supervised(
     weights += [np.full(len(g), sum(map(np.sum, weights)) / len(groups) / len(g)) for g in groups]
     trees = HistGradientBoostingClassifier(**_TREES, random_state=seed)
     trees.fit(features, adversarial, sample_weight=np.concatenate(weights))
-    return FittedScorer(NAME, _graph(trees, usual).SerializeToString(deterministic=True))
+    return FittedScorer(NAME, _graph(trees, usual, doubt).SerializeToString(deterministic=True))
 
 
 def _usual(benign: Float32Array, corrupted: Float32Array | None) -> tuple[Float32Array, list[NDArray[np.float64]]]:
@@ -95,8 +103,8 @@ def _usual(benign: Float32Array, corrupted: Float32Array | None) -> tuple[Float3
     return np.concatenate([benign, corrupted]), [np.ones(len(benign)), np.full(len(corrupted), weight)]
 
 
-def _graph(trees: HistGradientBoostingClassifier, benign: Float32Array) -> ModelProto:
-    """Softplus of the trees' log-odds of being adversarial, and the tail."""
+def _graph(trees: HistGradientBoostingClassifier, benign: Float32Array, doubt: int | None) -> ModelProto:
+    """Softplus of the trees' log-odds of being adversarial, the tail, and the doubt."""
     nodes, constants = fit_gaussian(benign).nodes(INPUT, "distances")
     usual = np.log(np.maximum(usual_distances(benign), _LEAST_DISTANCE))
     threshold, unit = float(np.quantile(usual, _TAIL_QUANTILE)), max(float(usual.std()), _LEAST_DISTANCE)
@@ -106,14 +114,20 @@ def _graph(trees: HistGradientBoostingClassifier, benign: Float32Array) -> Model
         ("Relu", ("beyond",), "beyond_only"),
         ("Mul", ("beyond_only", TAIL_SLOPE), "tail"),
         ("Softplus", ("log_odds",), "surprise"),
-        ("Add", ("surprise", "tail"), "scores"),
+        ("Add", ("surprise", "tail"), "without_doubt"),
+        ("MatMul", (INPUT, DOUBT_WEIGHTS), "doubt"),
+        ("Add", ("without_doubt", "doubt"), "scores"),
         ("Squeeze", ("scores", "column"), OUTPUT),
     )
+    weights = np.zeros((benign.shape[1], 1), np.float32)
+    if doubt is not None:
+        weights[doubt] = DOUBT
     nodes.append(tree_node(trees, INPUT, "log_odds"))
     nodes += [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps]
     constants += [
         helper.make_tensor(TAIL_BEGINS, 1, [], [threshold]),
         helper.make_tensor(TAIL_SLOPE, 1, [], [TAIL_NATS / unit]),
+        numpy_helper.from_array(weights, DOUBT_WEIGHTS),
         helper.make_tensor("column", 7, [1], [1]),
     ]
     return scorer_graph(nodes, constants, benign.shape[1])

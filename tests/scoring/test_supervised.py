@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from detector.errors import CalibrationError
 from detector.scoring.gaussian import MIN_IMAGES, fit_gaussian, usual_distances
-from detector.scoring.supervised import _TREES, TAIL_NATS, fit_supervised
+from detector.scoring.supervised import _TREES, DOUBT, TAIL_NATS, fit_supervised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,6 +71,25 @@ def test_what_no_attack_in_training_was_like_is_flagged_by_its_distance_alone() 
     unheard_of = scorer.score(_features(100, 3, 12, feature=5))
     assert unheard_of.min() > np.quantile(usual, 0.99)
     assert (_tail(benign, _features(1000, 4)) > 0).mean() < 0.02
+
+
+def test_the_classifiers_doubt_adds_to_the_score_in_proportion() -> None:
+    benign, attacked = _features(120, 0), {"a": _features(60, 1, 2)}
+    others = _features(50, 2)
+    plain, doubting = (fit_supervised(benign, attacked, doubt=doubt) for doubt in (None, 4))
+    np.testing.assert_allclose(doubting.score(others) - plain.score(others), DOUBT * others[:, 4], atol=1e-4)
+
+
+def test_images_shown_corrupted_are_taken_for_benign() -> None:
+    benign, attacked = _features(200, 0), {"a": _features(100, 1, 3)}
+    odd = _features(200, 2, 3)
+    odd[:, 1] += 3  # like the attack, but for one more feature
+    new = _features(200, 3, 3)
+    new[:, 1] += 3
+    before, after = (fit_supervised(benign, attacked, corrupted=part).score(new) for part in (None, odd))
+    assert np.median(after) < 0.5 * np.median(before)
+    none = fit_supervised(benign, attacked, corrupted=benign[:0])
+    np.testing.assert_array_equal(none.score(new), before)
 
 
 def test_the_order_of_the_attacks_does_not_matter_and_the_seed_does() -> None:

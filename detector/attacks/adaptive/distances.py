@@ -1,4 +1,4 @@
-"""The scorers' Gaussian and its tail in torch, read from their own graph: exact, and differentiable."""
+"""The scorers' parts that are no trees in torch, read from their own graph: exact, and differentiable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from detector.scoring.gaussian import CONSTANTS
-from detector.scoring.supervised import TAIL_BEGINS, TAIL_SLOPE
+from detector.scoring.supervised import DOUBT_WEIGHTS, TAIL_BEGINS, TAIL_SLOPE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +39,8 @@ class Distances(nn.Module):
         return torch.log(((along * weights).square().sum(1) + rest.square().sum(1)).clamp_min(_LEAST))
 
 
-class Tail(nn.Module):
-    """float32 (N, features) to (N,): what the supervised scorer adds beyond the benign tail, nats.
+class BesideTrees(nn.Module):
+    """float32 (N, features) to (N,): what the supervised scorer adds to its trees, the tail and the doubt, nats.
 
     Args:
         constants: Of the graph of `detector.scoring.supervised`, by name.
@@ -50,10 +50,12 @@ class Tail(nn.Module):
         super().__init__()
         self._distances = Distances(constants)
         self._begins, self._slope = constants[TAIL_BEGINS], constants[TAIL_SLOPE]
+        self._doubt = constants[DOUBT_WEIGHTS]
 
     def forward(self, features: Tensor) -> Tensor:
-        """The tail's nats."""
-        return functional.relu(self._distances(features) - self._begins) * self._slope
+        """The nats."""
+        tail = functional.relu(self._distances(features) - self._begins) * self._slope
+        return tail + (features @ self._doubt)[:, 0]
 
 
 class GraphConstants(dict[str, "torch.Tensor"]):
@@ -71,6 +73,6 @@ class GraphConstants(dict[str, "torch.Tensor"]):
         return self.keys() >= set(CONSTANTS)
 
     @property
-    def has_tail(self) -> bool:
-        """Whether the Gaussian is a tail."""
-        return self.has_distances and self.keys() >= {TAIL_BEGINS, TAIL_SLOPE}
+    def goes_beside_trees(self) -> bool:
+        """Whether the Gaussian is the tail of the supervised scorer."""
+        return self.has_distances and self.keys() >= {TAIL_BEGINS, TAIL_SLOPE, DOUBT_WEIGHTS}

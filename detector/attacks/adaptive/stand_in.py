@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from torch import nn
 from torch.nn import functional
 
-from detector.attacks.adaptive.distances import Distances, GraphConstants, Tail
+from detector.attacks.adaptive.distances import BesideTrees, Distances, GraphConstants
 from detector.attacks.adaptive.distilling import EPOCHS, Network, distilled
 from detector.attacks.adaptive.soft_trees import SoftTrees, tree_node_of
 
@@ -148,7 +148,7 @@ def soft_module(scorer: bytes, known: ScoredFeatures, width: float) -> nn.Module
     if node is None:
         return None
     trees = SoftTrees(node, known.features.std(0).clip(_LEAST_SCALE), width)
-    return _Standardised(_LogScore(trees, Tail(constants) if constants.has_tail else None), known)
+    return _Standardised(_LogScore(trees, BesideTrees(constants) if constants.goes_beside_trees else None), known)
 
 
 class _Standardised(nn.Module):
@@ -165,16 +165,16 @@ class _Standardised(nn.Module):
 
 
 class _LogScore(nn.Module):
-    """The logarithm of soft trees' score and the exact tail's: where one of the two is far above, it alone counts."""
+    """The logarithm of soft trees' score and of what is exact beside them: where one is far above, it alone counts."""
 
-    def __init__(self, trees: SoftTrees, tail: Tail | None) -> None:
+    def __init__(self, trees: SoftTrees, beside: BesideTrees | None) -> None:
         super().__init__()
-        self.trees, self.tail = trees, tail
+        self.trees, self.beside = trees, beside
 
     def forward(self, features: Tensor) -> Tensor:
         score = functional.softplus(self.trees(features))
-        if self.tail is not None:
-            score = score + self.tail(features)
+        if self.beside is not None:
+            score = score + self.beside(features)
         return torch.log(score.clamp_min(torch.finfo(score.dtype).tiny))
 
 
