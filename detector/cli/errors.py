@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 FAILURE = 1
 INTERRUPTED = 130  # what shells report for SIGINT
 BROKEN_PIPE = 141  # likewise for SIGPIPE
-_CALIBRATE_PACKAGES = frozenset(
-    {"matplotlib", "onnx", "onnx2torch", "scipy", "sklearn", "skl2onnx", "torch", "torchvision"}
-)
+_CALIBRATE_PACKAGES = frozenset({"matplotlib", "onnx", "onnx2torch", "scipy", "sklearn", "torch", "torchvision"})
 
 
 @contextmanager
