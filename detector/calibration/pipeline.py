@@ -81,7 +81,9 @@ def calibrate(
     check_free(out, overwrite=overwrite)
     own = measured or Measurements(inputs, options, out.parent / f".{out.name}.work", progress)
     run = _Calibration(inputs, options, out, progress, own)
-    if options.hardening_images and own.supervised:
+    if options.hardening_images and not own.supervised:
+        progress.note("not hardened: the one-class scorer learns from no attack")
+    elif options.hardening_images:
         run = _Calibration(inputs, options, out, progress, own, further=run.broken())
     result = run.write(overwrite=overwrite)
     if measured is None:
