@@ -51,7 +51,7 @@ def test_views_cost_a_forward_each_and_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize("points", [1, 4, 8])
-def test_points_are_even_and_stop_short_of_the_target(points: int) -> None:
+def test_points_are_denser_near_the_image_and_stop_short_of_the_target(points: int) -> None:
     alphas = replace(DEFAULT, points=points).plan(SPEC).alphas
     assert alphas == pytest.approx([((i + 1) / (points + 1)) ** 2 for i in range(points)], abs=1e-6)
 

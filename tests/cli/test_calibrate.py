@@ -53,7 +53,7 @@ def test_the_manifest_holds_the_views_and_taps_that_were_asked_for(bundles: dict
     assert plan.views == (tuple(View) if views else ())
     assert plan.tapped == ((1,) if taps else ())
     assert plan.forwards_per_image == POINTS + 2 * views
-    assert plan.tapped_points == (("image", "blur:0.3333", "blur:0.6667") if taps else ())
+    assert plan.tapped_points == (("image", "blur:0.1111", "blur:0.4444") if taps else ())
 
 
 @pytest.mark.parametrize("name", FLAGS)
