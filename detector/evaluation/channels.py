@@ -20,6 +20,8 @@ from detector.scoring.one_class import fit_one_class
 from detector.scoring.supervised import fit_supervised
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
@@ -148,12 +150,19 @@ class Trials:
         }
         return judge.judge(attacked), judge, spent
 
-    def left_out(self, columns: NDArray[np.int64]) -> dict[str, Detected]:
-        """Every attack as judged by a scorer that saw nothing of its kin; empty without attacks in training."""
+    def left_out(self, columns: NDArray[np.int64], included: Mapping[str, Detected]) -> dict[str, Detected]:
+        """Every attack as judged by a scorer that saw nothing of its kin; empty without attacks in training.
+
+        Args:
+            columns: The features.
+            included: The attacks as judged by the scorer that saw all of the training.
+        """
         if not self._training or not self._material.options.leave_out:
             return {}
-        found: dict[str, Detected] = {}
-        kins = sorted({a.model.kin for a in self._material.attacked.values()})
+        kin_of = {name: attack.model.kin for name, attack in self._material.attacked.items()}
+        kins = sorted(set(kin_of.values()) & set(self._kin.values()))
+        # Leaving out what was never in changes nothing.
+        found = {name: figures for name, figures in included.items() if kin_of[name] not in kins}
         with self._material.progress.stage("Leaving attacks out of training", len(kins)) as advance:
             for kin in kins:
                 figures, _, _ = self.detected(columns, kin)
@@ -177,7 +186,7 @@ def channel_results(material: Material, trials: Trials, milliseconds_per_forward
                 forwards_per_image=channel.forwards,
                 milliseconds_per_image=channel.forwards * milliseconds_per_forward + spent,
                 attacks=figures,
-                left_out=trials.left_out(channel.columns),
+                left_out=trials.left_out(channel.columns, figures),
                 false_positives=judge.false_positives(),
             )
         )
