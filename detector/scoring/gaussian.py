@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from onnx import helper, numpy_helper
+from scipy.linalg import eigh
 from sklearn.covariance import ledoit_wolf_shrinkage
+from threadpoolctl import threadpool_limits
 
 from detector.errors import CalibrationError
 
@@ -99,13 +101,27 @@ def _fitted(benign: Float32Array) -> Gaussian:
     standardised = (exact - mean) * inverse_scale
     shrinkage = float(ledoit_wolf_shrinkage(standardised, assume_centered=True))
     total = np.square(standardised).sum() / len(exact)
-    kept = min(MOST_DIRECTIONS, *standardised.shape)
-    _, spread, rows = np.linalg.svd(standardised, full_matrices=False)
-    usual = total / standardised.shape[1]
-    variances = (1 - shrinkage) * np.square(spread[:kept]) / len(exact) + shrinkage * usual
+    kept = min(MOST_DIRECTIONS, len(exact) - 1, standardised.shape[1])  # centred images span one direction less
+    found, directions = _largest(standardised, kept)
+    variances = (1 - shrinkage) * found + shrinkage * total / standardised.shape[1]
     others = standardised.shape[1] - kept
     rest_weight = float(_weight((total - variances.sum()) / others)) if others else 0.0
-    return Gaussian(mean, inverse_scale, rows[:kept].T, _weight(variances), rest_weight)
+    return Gaussian(mean, inverse_scale, directions, _weight(variances), rest_weight)
+
+
+def _largest(standardised: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest variances (count,) and their directions (features, count), by whichever side is shorter."""
+    images, features = standardised.shape
+    wide = features > images
+    square = standardised @ standardised.T if wide else standardised.T @ standardised
+    # One thread: on a busy machine, several wait for each other a hundred times longer than they work.
+    with threadpool_limits(1):
+        values, vectors = eigh(square, subset_by_index=[len(square) - count, len(square) - 1])
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    if wide:
+        vectors = standardised.T @ vectors
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=0), _LEAST_VARIANCE)
+    return values / images, vectors
 
 
 def _weight(variance: NDArray[np.float64]) -> NDArray[np.float64]:
