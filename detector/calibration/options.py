@@ -107,7 +107,7 @@ class CalibrationOptions:
         targets += [PathTarget(PathKind.RUNNER_UP_PROTOTYPE, i) for i in range(self.runner_up_prototypes)]
         if self.blur:
             targets.append(PathTarget(PathKind.BLUR))
-        alphas = tuple(round((i / (self.points + 1)) ** 2, 6) for i in range(1, self.points + 1))
+        alphas = tuple(round((i / (self.points + 1)) ** 2, 12) for i in range(1, self.points + 1))
         automatic = max(_SMALLEST_BLUR, math.sqrt(min(spec.height, spec.width) / _BLUR_REFERENCE))
         tapped = (len(targets) - 1,) if taps else ()
         return PathPlan(tuple(targets), alphas, self.blur_sigma or automatic, tapped, tuple(View) if self.views else ())
