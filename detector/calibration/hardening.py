@@ -13,6 +13,7 @@ import numpy as np
 
 from detector.attacks.adaptive.guard import differentiable_guard
 from detector.attacks.adaptive.running import ADAPTIVE_ATTACKS, attack_guard
+from detector.attacks.threat_models import Norm
 from detector.scoring.features import profile_features
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from detector.detector import Detector
     from detector.progress import Progress
 
-_BUDGETS = (2 / 255, 8 / 255)
+_USUAL_BUDGET = 8 / 255
 _STEPS = 25
 _STAND_IN_IMAGES = 300
 
@@ -49,6 +50,7 @@ def adaptive_successes(
     right = measured.split.fit[measured.predicted[measured.split.fit] == measured.truth[measured.split.fit]]
     rows = right[: options.hardening_images]
     images, truth = measured.images_at(rows), measured.truth[rows]
+    budgets = _budgets(measured)
     scorer = hashlib.sha256(detector.bundle.parts.scorer).hexdigest()
 
     def run() -> Arrays:
@@ -57,7 +59,7 @@ def adaptive_successes(
             detector, measured.images_at(measured.split.fit[:_STAND_IN_IMAGES]), seed=options.seed
         )
         found = {}
-        for budget in _BUDGETS:
+        for budget in budgets:
             moved = np.empty_like(images)
             with progress.stage(f"Hardening at {budget * 255:g}/255", len(rows)) as advance:
                 for at, attack in enumerate(ADAPTIVE_ATTACKS):
@@ -76,5 +78,12 @@ def adaptive_successes(
             found[f"adaptive {budget * 255:g}/255"] = profile_features(answers.profile)[answers.predicted != truth]
         return found
 
-    arrays, _ = measured.store.run("hardening", run, scorer=scorer, images=len(rows), budgets=_BUDGETS, steps=_STEPS)
+    arrays, _ = measured.store.run("hardening", run, scorer=scorer, images=len(rows), budgets=budgets, steps=_STEPS)
     return {name: features for name, features in arrays.items() if len(features)}
+
+
+def _budgets(measured: Measurements) -> tuple[float, float]:
+    """The largest Linf budget of the attacks in training, which calibration fits to the images, and a quarter of it."""
+    found = [model.budget for model, _ in measured.moved.values() if model.norm is Norm.LINF and model.budget]
+    largest = min(1.0, max(found, default=_USUAL_BUDGET))
+    return largest / 4, largest
