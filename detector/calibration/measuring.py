@@ -6,6 +6,7 @@ Each measurement that takes long is a stage of the store, found again after an i
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from detector.attacks.libraries import library_available
 from detector.attacks.running import obstacle
 from detector.attacks.target import AttackTarget
+from detector.attacks.threat_models import Knowledge, Norm
 from detector.calibration.attacking import AttackedImages, attack_successfully, strong_enough
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
@@ -142,11 +144,18 @@ class Measurements:
         sources = right[: self._options.attack_images]
         target = AttackTarget(gradients, self.images_at(sources), self.truth[sources])
         done: dict[str, tuple[ThreatModel, AttackedImages]] = {}
+        known: dict[tuple[Norm, float | None], float | None] = {}
         for given in self._options.attacks:
             if reason := obstacle(given, target):
                 self._progress.note(f"left out: {reason}")
                 continue
-            model = strong_enough(given, self._classifier, target, seed=self._options.seed)
+            bound = (given.norm, given.budget)
+            if given.knowledge is not Knowledge.WHITE_BOX and bound in known:
+                # Queries are costly: what an attack with gradients needed of the same budget is not probed again.
+                model = replace(given, budget=known[bound])
+            else:
+                model = strong_enough(given, self._classifier, target, seed=self._options.seed)
+            known[bound] = model.budget
             if model.name in done:
                 continue
             if model != given:

@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.attacks.libraries import library_available
 from detector.attacks.target import AttackTarget
-from detector.attacks.threat_models import pgd, unconstrained
+from detector.attacks.threat_models import cw, fgsm, pgd, pgd_l2, unconstrained
 from detector.calibration.attacking import attack_successfully
 from detector.calibration.inputs import load_inputs
 from detector.calibration.options import CalibrationOptions
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from detector.progress import Progress
 
 NOISE = 0.1  # standard deviation; pixels lie in [0, 1]
+# The quick ones of a calibration's attacks: searches by queries would take most of a demo.
+_OPTIONS = CalibrationOptions(
+    attacks=(fgsm(8), pgd(2), pgd(8), pgd_l2(0.5), cw(0.5), unconstrained(steps=100)), attack_images=150
+)
 _LEVELS = 24  # of 255 that PGD may move a pixel; photographs need 8, eight by eight digits more
 
 
@@ -93,7 +97,7 @@ def build_demo(folder: Path, *, reuse: bool, progress: Progress) -> DemoDetector
             progress=progress,
         )
         if not (reuse and _is_usable(bundle, inputs, progress)):
-            calibrate(inputs, CalibrationOptions(), bundle, progress=progress, overwrite=True)
+            calibrate(inputs, _OPTIONS, bundle, progress=progress, overwrite=True)
         samples = make_samples(default.test, inputs, progress)
     return DemoDetector(bundle, samples, default.accuracy)
 
