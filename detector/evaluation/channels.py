@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from detector.profiles import PathPlan
     from detector.scoring.fitted import FittedScorer
 
+WITHOUT_PROTOTYPES = "all but prototypes"
+"""The name of the channel that is no step towards the whole guard."""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -47,7 +50,7 @@ class Channel:
 
 
 def channels(plan: PathPlan, taps: int) -> tuple[Channel, ...]:
-    """All evidence but the prototypes'; then ever more evidence: prototype paths alone first, all of the plan last."""
+    """Ever more evidence, prototype paths alone first, up to all of the plan; then all but that of the prototypes."""
     points = len(plan.alphas)
     kinds = [kind for kind in PathKind if any(target.kind is kind for target in plan.targets)]
     cost = {kind: points * sum(target.kind is kind for target in plan.targets) for kind in kinds}
@@ -67,8 +70,8 @@ def channels(plan: PathPlan, taps: int) -> tuple[Channel, ...]:
     prototypes = (PathKind.PROTOTYPE, PathKind.RUNNER_UP_PROTOTYPE)
     others = ["image", *(p for p in prefixes[1:] if p not in {kind.value for kind in prototypes})]
     saved = sum(cost.get(kind, 0) for kind in prototypes)
-    without = Channel("all but prototypes", _columns(names, others), forwards - saved)
-    return (without, *found) if saved and len(others) > 1 else tuple(found)
+    without = Channel(WITHOUT_PROTOTYPES, _columns(names, others), forwards - saved)
+    return (*found, without) if saved and len(others) > 1 else tuple(found)
 
 
 _WORDS = {

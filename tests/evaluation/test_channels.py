@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from detector.evaluation.channels import channels
+from detector.evaluation.channels import WITHOUT_PROTOTYPES, channels
 from detector.profiles import PathKind, PathPlan, PathTarget, View
 from detector.scoring.features import feature_names
 
@@ -21,7 +21,7 @@ TAPS = 5
 
 
 def test_each_channel_adds_to_the_one_before_and_the_last_is_everything() -> None:
-    _, *rising = channels(PLAN, TAPS)
+    *rising, _ = channels(PLAN, TAPS)
     for before, after in pairwise(rising):
         assert set(before.columns) < set(after.columns)
         assert before.forwards <= after.forwards
@@ -40,8 +40,9 @@ def test_prototype_paths_alone_read_the_image_and_those_paths() -> None:
 
 def test_all_but_prototypes_is_the_rest_of_the_evidence_and_cheaper() -> None:
     names = feature_names(PLAN, TAPS)
-    without, *_ = channels(PLAN, TAPS)
+    *_, without = channels(PLAN, TAPS)
     left = {names[column] for column in set(range(len(names))) - set(without.columns.tolist())}
+    assert without.name == WITHOUT_PROTOTYPES
     assert left == {name for name in names if "prototype" in name}
     assert without.forwards == 1 + 2 + 2
 
