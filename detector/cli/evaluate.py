@@ -83,9 +83,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
     adaptive_images: Annotated[
         int | None, panelled("Images attacked by those who know the guard; 32, or 8 with --quick; 0 for none.", _HOW)
     ] = None,
-    harden: Annotated[
-        int | None, panelled("Also attack a guard hardened with so many images; 150, or none with --quick.", _HOW)
-    ] = None,
+    harden: Annotated[int, panelled("Also attack a guard hardened with so many images, such as 150.", _HOW)] = 0,
     service: Annotated[
         bool, panelled("The attack that only asks asks a real server; otherwise the guard in this process.", _HOW)
     ] = True,
@@ -117,7 +115,6 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
             "leave_out": leave_out,
             "peers": peers,
             "adaptive_images": adaptive_images,
-            "hardening_images": harden,
         }
         options = replace(
             base,
@@ -130,6 +127,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
                 seed=seed,
             ),
             test_fraction=test_fraction,
+            hardening_images=harden,
             other_images=other_images,
             seed=seed,
             **{name: value for name, value in given.items() if value is not None},

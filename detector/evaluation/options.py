@@ -58,7 +58,7 @@ class EvaluationOptions:
     adaptive_steps: int = 40
     adaptive_queries: int = 300
     adaptive_budgets: tuple[float, ...] = (2.0, 8.0, 32.0)
-    hardening_images: int = 150
+    hardening_images: int = 0
     other_images: Path | None = None
     seed: int = 0
 
@@ -95,7 +95,6 @@ class EvaluationOptions:
             adaptive_steps=20,
             adaptive_queries=50,
             adaptive_budgets=(8.0,),
-            hardening_images=0,
         )
 
     def images_for(self, model: ThreatModel) -> int:

@@ -24,11 +24,16 @@ def results(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
         *(sys.executable, "-m", "detector", "evaluate", "--out", out),
         *("--classifier", classifiers / "cifar10_resnet20.onnx", "--gradients", classifiers / "cifar10_resnet20.pt2"),
         *("--images", shared_data / "cifar10" / "test.zip"),
-        *("--adaptive-images", "8", "--harden", "0"),
+        *("--adaptive-images", "8"),
     ]
     subprocess.run(command, check=True, cwd=ROOT)
     found: dict[str, Any] = json.loads((out / "results.json").read_text())
     return found
+
+
+def _trained_for(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Attacks whose kin was in training: for the others, leaving it out changes nothing."""
+    return [attack for attack in results["attacks"] if attack["included"] != attack["left_out"]]
 
 
 def _aurocs(attacks: list[dict[str, Any]], which: str) -> list[float]:
@@ -48,11 +53,12 @@ def test_no_class_has_three_times_the_false_positives_it_was_promised(results: d
 
 
 def test_attacks_whose_kin_was_in_training_are_told_from_benign_images(results: dict[str, Any]) -> None:
-    found = _aurocs(results["attacks"], "included")
+    attacks = _trained_for(results)
+    found = _aurocs(attacks, "included")
     assert len(found) >= 14
     assert np.mean(found) >= 0.96
     assert min(found) >= 0.88
-    assert np.mean([attack["included"]["tpr_suspect"] for attack in results["attacks"]]) >= 0.82
+    assert np.mean([attack["included"]["tpr_suspect"] for attack in attacks]) >= 0.82
 
 
 def test_attacks_whose_kin_was_left_out_are_told_too(results: dict[str, Any]) -> None:
