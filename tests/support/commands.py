@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,13 @@ def started(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[
         stderr=stderr,
         text=True,
         env=environment(),
+        # Where the tests run in the background, Ctrl-C is ignored by all that is started there, unless told otherwise.
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - no threads are at work when the child starts
     )
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finished(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
