@@ -39,7 +39,7 @@ def test_one_command_leaves_a_report_figures_and_a_bundle(digits: EmbeddedDefaul
 
 
 def test_images_without_labels_are_refused_in_a_line(digits: EmbeddedDefault, tmp_path: Path) -> None:
-    with np.load(digits.images_file) as arrays:
+    with np.load(digits.images_file, allow_pickle=False) as arrays:
         np.savez(tmp_path / "unlabelled.npz", images=arrays["images"])
     run = finished(*_command(digits, tmp_path / "unlabelled.npz", tmp_path / "out"), timeout=60)
     assert run.returncode == 1
