@@ -13,6 +13,7 @@ from detector.engine.reference import ReferenceEngine
 from detector.errors import BundleError, ClassifierError, ClassifierMismatchError
 from detector.images import to_canonical
 from detector.paths import barriers
+from detector.residuals import residual_count
 from detector.scoring.features import feature_names, profile_features
 from detector.scoring.runner import OnnxScorer
 
@@ -96,7 +97,8 @@ class Detector:
         _check_canaries(bundle, self.classifier)
         self._engine = ReferenceEngine(self.classifier, bundle.parts.prototypes, bundle.manifest.plan)
         self._scorer = OnnxScorer(bundle.parts.scorer)
-        wanted = len(feature_names(bundle.manifest.plan, self.classifier.tap_count))
+        residuals = residual_count(bundle.manifest.spec.shape)
+        wanted = len(feature_names(bundle.manifest.plan, self.classifier.tap_count, residuals))
         if self._scorer.features != wanted:
             raise BundleError(
                 f"the scorer reads {self._scorer.features} features, but the path plan and the classifier's taps give "

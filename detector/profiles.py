@@ -81,6 +81,7 @@ class PathPlan:
         tapped: Which of the paths are walked with an eye on the taps, as rising positions in `targets`. The image
             itself is tapped too, unless there is none.
         views: Other views of the image, each asked once.
+        residuals: Whether the image's noise residuals are measured; see `detector.residuals`. No forward is needed.
 
     Raises:
         CalibrationError: No path, a grid that does not rise within (0, 1], a blur that is none or wider than
@@ -92,6 +93,7 @@ class PathPlan:
     blur_sigma: float = 1.0
     tapped: tuple[int, ...] = ()
     views: tuple[View, ...] = ()
+    residuals: bool = False
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -135,6 +137,7 @@ class PathPlan:
             "blur_sigma": self.blur_sigma,
             "tapped": list(self.tapped),
             "views": [view.value for view in self.views],
+            "residuals": self.residuals,
         }
 
     @classmethod
@@ -151,6 +154,7 @@ class PathPlan:
                 blur_sigma=float(fields["blur_sigma"]),
                 tapped=tuple(int(at) for at in fields["tapped"]),
                 views=tuple(View(view) for view in fields["views"]),
+                residuals=bool(fields["residuals"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CalibrationError(f"path plan: unreadable field: {error!r}") from error
@@ -165,12 +169,14 @@ class PathProfile:
         logits: float32 (N, paths, grid, classes); grid point 0 is the image itself, the same on every path.
         taps: float32 (N, tapped points, numbers): the taps, at `plan.tapped_points`; None where nothing is tapped.
         views: float32 (N, views, classes): logits of `plan.views`; None where there are none.
+        residuals: float32 (N, numbers), statistics of noise residuals; None where they are not measured.
     """
 
     plan: PathPlan
     logits: Float32Array
     taps: Float32Array | None = None
     views: Float32Array | None = None
+    residuals: Float32Array | None = None
 
     @property
     def image_logits(self) -> Float32Array:
@@ -179,8 +185,8 @@ class PathProfile:
 
     def take(self, rows: slice) -> PathProfile:
         """The profile of some of the images."""
-        taps, views = (None if part is None else part[rows] for part in (self.taps, self.views))
-        return PathProfile(self.plan, self.logits[rows], taps, views)
+        beside = (None if part is None else part[rows] for part in (self.taps, self.views, self.residuals))
+        return PathProfile(self.plan, self.logits[rows], *beside)
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:

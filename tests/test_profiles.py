@@ -111,7 +111,7 @@ PLANS = [
         tuple(i / 8 for i in range(1, 9)),
     ),
     PathPlan((PathTarget(PathKind.BLUR),), (0.5,), tapped=(0,), views=(View.SHIFT,)),
-    PathPlan(PLAN.targets, (0.2, 0.4), tapped=(0, 1), views=(View.SHIFT, View.MIRROR)),
+    PathPlan(PLAN.targets, (0.2, 0.4), tapped=(0, 1), views=(View.SHIFT, View.MIRROR), residuals=True),
 ]
 
 
@@ -157,16 +157,19 @@ def test_a_class_has_one_logit_at_every_point_of_any_walk(shape: tuple[int, ...]
 
 
 def test_some_of_a_profile_is_the_profile_of_some() -> None:
-    plan = PathPlan(PLAN.targets, PLAN.alphas, tapped=(1,), views=(View.MIRROR,))
+    plan = PathPlan(PLAN.targets, PLAN.alphas, tapped=(1,), views=(View.MIRROR,), residuals=True)
     rng = np.random.default_rng(4)
     taps = rng.random((6, 4, 3), np.float32)
     views = rng.random((6, 1, 5), np.float32)
-    some = PathProfile(plan, _logits(5), taps, views).take(slice(1, 4))
+    residuals = rng.random((6, 2), np.float32)
+    some = PathProfile(plan, _logits(5), taps, views, residuals).take(slice(1, 4))
     assert some.plan == plan
     assert some.taps is not None
     assert some.views is not None
+    assert some.residuals is not None
     np.testing.assert_array_equal(some.logits, _logits(5)[1:4])
     np.testing.assert_array_equal(some.taps, taps[1:4])
     np.testing.assert_array_equal(some.views, views[1:4])
+    np.testing.assert_array_equal(some.residuals, residuals[1:4])
     plain = PathProfile(PLAN, _logits(5)).take(slice(2))
-    assert plain.taps is plain.views is None
+    assert plain.taps is plain.views is plain.residuals is None

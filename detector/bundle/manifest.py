@@ -14,7 +14,7 @@ from detector.verdicts import TargetRates
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FORMAT = "isthmus-bundle"
 
 

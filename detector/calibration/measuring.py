@@ -29,6 +29,7 @@ from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart
 from detector.prototypes.quality import prototype_losses
 from detector.prototypes.synthesis import synthesis_steps, synthesise
+from detector.residuals import residual_count
 from detector.scoring.features import DOUBT_FEATURE, feature_names, profile_features
 from detector.versions import tool_versions
 
@@ -177,7 +178,14 @@ class Measurements:
     @property
     def doubt(self) -> int:
         """Which of the features is the loss at the image."""
-        return feature_names(self.plan, self._classifier.tap_count).index(DOUBT_FEATURE)
+        return feature_names(self.plan).index(DOUBT_FEATURE)
+
+    @property
+    def residuals(self) -> NDArray[np.int64]:
+        """int64: which of the features are of noise residuals; none where they are not measured."""
+        count = residual_count(self._classifier.spec.shape) if self.plan.residuals else 0
+        total = self.benign.shape[1]
+        return np.arange(total - count, total)
 
     def attacked_features(self, *, held_out: bool) -> dict[str, Float32Array]:
         """Per attack: features of every fourth attacked image, kept from the scorer to measure detection; or the rest.

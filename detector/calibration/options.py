@@ -44,6 +44,7 @@ class CalibrationOptions:
         blur_sigma: Its standard deviation, pixels; None takes sqrt(side / 32), at least 0.7.
         points: Inner grid points per path.
         views: Whether to ask for other views of the image too.
+        residuals: Whether to measure the image's noise residuals.
         fit_fraction: Of the images, that go to the scorer; the rest calibrate the p-values.
         corrupted_copies: How often each image that fits the scorer is also shown to it corrupted in an everyday way, as
             benign; see `detector.corruptions.everyday`. The one-class scorer needs none.
@@ -68,6 +69,7 @@ class CalibrationOptions:
     blur_sigma: float | None = None
     points: int = 4
     views: bool = True
+    residuals: bool = False
     fit_fraction: float = 0.4
     corrupted_copies: int = 2
     attacks: tuple[ThreatModel, ...] = CALIBRATION_ATTACKS
@@ -110,7 +112,14 @@ class CalibrationOptions:
         alphas = tuple(round((i / (self.points + 1)) ** 2, 12) for i in range(1, self.points + 1))
         automatic = max(_SMALLEST_BLUR, math.sqrt(min(spec.height, spec.width) / _BLUR_REFERENCE))
         tapped = (len(targets) - 1,) if taps else ()
-        return PathPlan(tuple(targets), alphas, self.blur_sigma or automatic, tapped, tuple(View) if self.views else ())
+        return PathPlan(
+            tuple(targets),
+            alphas,
+            self.blur_sigma or automatic,
+            tapped,
+            tuple(View) if self.views else (),
+            self.residuals,
+        )
 
     def measured_json(self) -> dict[str, Any]:
         """`to_json` of all that decides what is measured; hardening comes after it."""

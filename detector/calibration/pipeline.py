@@ -12,6 +12,7 @@ from detector.bundle import Bundle, BundleParts, CalibrationSummary, Canaries, M
 from detector.bundle.contents import CONTACT_SHEET, REPORT
 from detector.bundle.writing import check_free
 from detector.calibration.checks import check_amount, check_classes_reach, check_labels
+from detector.calibration.fitting import fit_scorer
 from detector.calibration.hardening import adaptive_successes
 from detector.calibration.measuring import Measurements
 from detector.calibration.report import render_report
@@ -20,8 +21,6 @@ from detector.detector import Detector
 from detector.evaluation.metrics import auroc
 from detector.pictures import contact_sheet
 from detector.prototypes.quality import roughness
-from detector.scoring.one_class import fit_one_class
-from detector.scoring.supervised import fit_supervised
 from detector.versions import tool_versions
 
 if TYPE_CHECKING:
@@ -113,17 +112,7 @@ class _Calibration:
 
     @cached_property
     def scorer(self) -> FittedScorer:
-        benign = self.measured.benign[self.measured.split.fit]
-        if not self.measured.supervised:
-            return fit_one_class(benign)
-        training = self.measured.attacked_features(held_out=False)
-        return fit_supervised(
-            benign,
-            {**training, **self.further},
-            corrupted=self.measured.corrupted,
-            doubt=self.measured.doubt,
-            seed=self.options.seed,
-        )
+        return fit_scorer(self.measured, seed=self.options.seed, further=self.further)
 
     @cached_property
     def calibration(self) -> ConformalCalibration:

@@ -69,6 +69,14 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     taps: Annotated[
         bool, panelled("Also read hidden layers of the classifier; without, the scorer needs logits alone.", _DETECTOR)
     ] = True,
+    residuals: Annotated[
+        bool,
+        panelled(
+            "Also measure each image's noise residuals: catches far more, and flags noisy and brightened images. For "
+            "images that all come the same way.",
+            _DETECTOR,
+        ),
+    ] = False,
     corrupted_copies: Annotated[
         int,
         panelled(
@@ -123,6 +131,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             runner_up_prototypes=runner_ups,
             blur=blur,
             views=views,
+            residuals=residuals,
             points=points,
             fit_fraction=fit_fraction,
             corrupted_copies=corrupted_copies,

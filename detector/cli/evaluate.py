@@ -65,6 +65,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
     points: Annotated[int, panelled("As for calibrate.", _GUARD)] = 4,
     views: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
     taps: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
+    residuals: Annotated[bool, panelled("As for calibrate.", _GUARD)] = False,
     quick: Annotated[
         bool,
         panelled(
@@ -124,6 +125,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
                 scorer=scorer,
                 points=points,
                 views=views,
+                residuals=residuals,
                 seed=seed,
             ),
             test_fraction=test_fraction,

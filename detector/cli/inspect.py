@@ -76,6 +76,8 @@ def _add_detector(facts: Facts, bundle: Bundle) -> None:
         facts.add("views", several([view.value for view in plan.views]))
     if plan.tapped:
         facts.add("taps", f"read at the image and along {several([plan.targets[at].name for at in plan.tapped])}")
+    if plan.residuals:
+        facts.add("residuals", "the image's noise residuals are measured, and have a tail of their own")
     facts.add("cost", f"{plan.forwards_per_image} classifier forwards per image")
     prototypes = bundle.parts.prototypes
     facts.add("prototypes", f"{prototypes.per_class} of each class, largest loss {prototypes.losses.max():.2g} nats")

@@ -8,6 +8,7 @@ import numpy as np
 
 from detector.paths import interpolate, path_targets, view_images
 from detector.profiles import PathProfile
+from detector.residuals import residual_statistics
 
 if TYPE_CHECKING:
     from detector.classifiers.base import Answers, Classifier, Float32Array
@@ -42,11 +43,17 @@ class ReferenceEngine:
         """
         size = max(1, _POINTS_AT_ONCE // (self._plan.forwards_per_image - 1))
         walks = [self._walk(images[i : i + size]) for i in range(0, len(images), size)]
-        logits, taps, views = (np.concatenate(parts) for parts in zip(*walks, strict=True))
-        return PathProfile(self._plan, logits, taps if self._plan.tapped else None, views if self._plan.views else None)
+        logits, taps, views, residuals = (np.concatenate(parts) for parts in zip(*walks, strict=True))
+        return PathProfile(
+            self._plan,
+            logits,
+            taps if self._plan.tapped else None,
+            views if self._plan.views else None,
+            residuals if self._plan.residuals else None,
+        )
 
-    def _walk(self, images: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
-        """Logits, taps and views, shaped as in `PathProfile`, of a chunk that fits in memory."""
+    def _walk(self, images: Float32Array) -> tuple[Float32Array, ...]:
+        """Logits, taps, views and residuals, shaped as in `PathProfile`, of a chunk that fits in memory."""
         start = self._classifier.answers(images)
         targets = path_targets(images, start.logits, self._plan, self._prototypes)
         points = interpolate(images, targets, self._plan.alphas)
@@ -54,7 +61,12 @@ class ReferenceEngine:
         logits = inner.logits.reshape(*points.shape[:3], -1)
         origin = np.broadcast_to(start.logits[:, None, None], (*logits.shape[:2], 1, logits.shape[3]))
         taps = inner.taps.reshape(*points.shape[:3], self._classifier.tap_count)
-        return np.concatenate([origin, logits], axis=2), self._tapped(start.taps, taps), self._views(images, start)
+        return (
+            np.concatenate([origin, logits], axis=2),
+            self._tapped(start.taps, taps),
+            self._views(images, start),
+            residual_statistics(images) if self._plan.residuals else np.empty((len(images), 0), np.float32),
+        )
 
     def _views(self, images: Float32Array, start: Answers) -> Float32Array:
         """Logits (n, views, classes) of the plan's other views of the images."""

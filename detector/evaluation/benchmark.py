@@ -119,6 +119,7 @@ def _facts(material: Material) -> dict[str, Any]:
         "paths": [target.name for target in manifest.plan.targets],
         "alphas": list(manifest.plan.alphas),
         "views": [view.value for view in manifest.plan.views],
+        "noise residuals": manifest.plan.residuals,
         "taps per point": material.detector.classifier.tap_count,
         "seed": material.options.seed,
         "options": material.options.to_json(),

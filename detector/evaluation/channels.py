@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.calibration.fitting import fit_scorer
 from detector.evaluation.protocol import Graded, Judge
 from detector.evaluation.results import ScorerResult
 from detector.profiles import PathKind
 from detector.scoring.features import feature_names
-from detector.scoring.one_class import fit_one_class
-from detector.scoring.supervised import fit_supervised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +48,14 @@ class Channel:
     forwards: int
 
 
-def channels(plan: PathPlan, taps: int) -> tuple[Channel, ...]:
-    """Ever more evidence, prototype paths alone first, up to all of the plan; then all but that of the prototypes."""
+def channels(plan: PathPlan, taps: int, residuals: int = 0) -> tuple[Channel, ...]:
+    """Ever more evidence, prototype paths alone first, up to all of the plan; then all but that of the prototypes.
+
+    Args:
+        plan: Of the guard.
+        taps: Numbers the classifier's taps give per image.
+        residuals: Numbers the noise residuals give per image.
+    """
     points = len(plan.alphas)
     kinds = [kind for kind in PathKind if any(target.kind is kind for target in plan.targets)]
     cost = {kind: points * sum(target.kind is kind for target in plan.targets) for kind in kinds}
@@ -59,7 +64,9 @@ def channels(plan: PathPlan, taps: int) -> tuple[Channel, ...]:
         steps.append(("other views", [view.value for view in plan.views], len(plan.views)))
     if plan.tapped and taps:
         steps.append(("taps", ["tap"], 0))
-    names = feature_names(plan, taps)
+    if plan.residuals and residuals:
+        steps.append(("noise residuals", ["residual"], 0))
+    names = feature_names(plan, taps, residuals)
     found, words, prefixes, forwards = [], [], ["image"], 1
     for word, more, price in steps:
         words.append(word)
@@ -80,14 +87,15 @@ _WORDS = {
     PathKind.BLUR: "blur path",
 }
 
+_BY_CHANNEL = {"tap", "residual"}
+
 
 def _columns(names: tuple[str, ...], prefixes: list[str]) -> NDArray[np.int64]:
-    """Features of the points that start so; taps only where "tap" is among them."""
+    """Features of the points that start so; taps and residuals, wherever read, only where they are among them."""
     kept = []
     for at, name in enumerate(names):
-        channel, point = name.split("@", 1)
-        is_tap = channel.startswith("tap[")
-        if is_tap == ("tap" in prefixes and is_tap) and (is_tap or point.split("[")[0].split(":")[0] in prefixes):
+        channel, point = (part.split("[")[0].split(":")[0] for part in name.split("@", 1))
+        if (channel if channel in _BY_CHANNEL else point) in prefixes:
             kept.append(at)
     return np.array(kept, np.int64)
 
@@ -102,25 +110,13 @@ class Trials:
     def __init__(self, material: Material) -> None:
         self._material = material
         measured = material.measured
-        self._fit = measured.benign[measured.split.fit]
         self._calibration = measured.benign[measured.split.calibration]
-        self._training = measured.attacked_features(held_out=False)
-        self._kin = {name: model.kin for name, (model, _) in measured.moved.items()}
+        self._kin = {model.kin for model, _ in measured.moved.values()}
 
     def fitted(self, columns: NDArray[np.int64], without: str | None = None) -> FittedScorer:
         """A scorer on some features, one kin of attacks left out of training."""
         seed = self._material.options.calibration.seed
-        training = {n: f[:, columns] for n, f in self._training.items() if self._kin[n] != without}
-        if not training:
-            return fit_one_class(self._fit[:, columns])
-        measured = self._material.measured
-        return fit_supervised(
-            self._fit[:, columns],
-            training,
-            corrupted=measured.corrupted[:, columns],
-            doubt=columns.tolist().index(measured.doubt),
-            seed=seed,
-        )
+        return fit_scorer(self._material.measured, seed=seed, columns=columns, without=without)
 
     def judge(self, scorer: FittedScorer, columns: NDArray[np.int64]) -> Judge:
         """How a fitted scorer is judged."""
@@ -160,10 +156,10 @@ class Trials:
             columns: The features.
             included: The attacks as judged by the scorer that saw all of the training.
         """
-        if not self._training or not self._material.options.leave_out:
+        if not self._kin or not self._material.options.leave_out:
             return {}
         kin_of = {name: attack.model.kin for name, attack in self._material.attacked.items()}
-        kins = sorted(set(kin_of.values()) & set(self._kin.values()))
+        kins = sorted(set(kin_of.values()) & self._kin)
         # Leaving out what was never in changes nothing.
         found = {name: figures for name, figures in included.items() if kin_of[name] not in kins}
         with self._material.progress.stage("Leaving attacks out of training", len(kins)) as advance:
@@ -176,9 +172,9 @@ class Trials:
 
 def channel_results(material: Material, trials: Trials, milliseconds_per_forward: float) -> list[ScorerResult]:
     """Every channel on top of the ones before it."""
-    plan = material.detector.bundle.manifest.plan
+    plan, residuals = material.detector.bundle.manifest.plan, len(material.measured.residuals)
     results = []
-    for channel in channels(plan, material.detector.classifier.tap_count):
+    for channel in channels(plan, material.detector.classifier.tap_count, residuals):
         material.progress.note(f"channels: {channel.name}, {channel.forwards} forwards")
         figures, judge, spent = trials.detected(channel.columns)
         results.append(

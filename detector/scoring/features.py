@@ -28,20 +28,23 @@ DOUBT_FEATURE = "loss@image"
 """The name of the classifier's own loss at the image, its doubt."""
 
 
-def feature_names(plan: PathPlan, taps: int = 0) -> tuple[str, ...]:
+def feature_names(plan: PathPlan, taps: int = 0, residuals: int = 0) -> tuple[str, ...]:
     """The names of the features, in order.
 
     ``channel@image`` once, then ``channel@path:alpha`` for each inner point, then ``channel@view``; then, where paths
-    are tapped, ``tap[i]@image`` and ``tap[i]@path:alpha`` for each number of the taps.
+    are tapped, ``tap[i]@image`` and ``tap[i]@path:alpha`` for each number of the taps; then, where noise residuals are
+    measured, ``residual[i]@image``.
 
     Args:
         plan: Of the profile.
         taps: Numbers the classifier's taps give per image.
+        residuals: Numbers the noise residuals give per image.
     """
     inner = [f"{target.name}:{alpha:.4g}" for target in plan.targets for alpha in plan.alphas]
     points = ["image", *inner, *(view.value for view in plan.views)]
     channels = [f"{channel}@{point}" for channel in CHANNELS for point in points]
-    return (*channels, *(f"tap[{i}]@{point}" for point in plan.tapped_points for i in range(taps)))
+    tapped = (f"tap[{i}]@{point}" for point in plan.tapped_points for i in range(taps))
+    return (*channels, *tapped, *(f"residual[{i}]@image" for i in range(residuals if plan.residuals else 0)))
 
 
 def profile_features(profile: PathProfile) -> Float32Array:
@@ -58,6 +61,8 @@ def profile_features(profile: PathProfile) -> Float32Array:
     if profile.taps is not None:
         start = profile.taps[:, :1]
         features += [start[:, 0], (profile.taps[:, 1:] - start).reshape(len(start), -1)]
+    if profile.residuals is not None:
+        features.append(profile.residuals)
     return np.concatenate(features, axis=1, dtype=np.float32)
 
 

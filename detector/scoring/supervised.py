@@ -18,8 +18,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detector.errors import CalibrationError
 from detector.scoring.fitted import FittedScorer, scorer_graph
-from detector.scoring.gaussian import MIN_IMAGES, fit_gaussian, usual_distances
+from detector.scoring.gaussian import MIN_IMAGES
 from detector.scoring.runner import INPUT, OUTPUT
+from detector.scoring.tail import Tail, fit_tail
 from detector.scoring.trees import tree_node
 
 if TYPE_CHECKING:
@@ -31,18 +32,16 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
 
 NAME = "supervised"
-TAIL_NATS: Final = 3.0
-"""What a standard deviation beyond the benign tail adds to the score."""
 DOUBT: Final = 0.3
 """What a nat of the classifier's loss at the image adds to the score."""
 DOUBT_WEIGHTS: Final = "doubt_weights"
 """Constant of the graph: what each feature adds directly, a column."""
-TAIL_BEGINS: Final = "tail_begins"
-TAIL_SLOPE: Final = "tail_slope"
-"""Constants of the graph: the logarithm of the distance where the tail begins, and its nats per unit of it."""
+PROFILE_TAIL: Final = "profile."
+RESIDUAL_TAIL: Final = "residual."
+"""Prefixes of the tails' constants in the graph: of all features, and of the noise residuals alone."""
 _CORRUPTED_SHARE = 0.45
 _TAIL_QUANTILE = 0.995  # of benign distances
-_LEAST_DISTANCE = 1e-6
+_RESIDUAL_TAIL_QUANTILE = 0.97
 _TREES: Final = {
     "max_iter": 150,
     "learning_rate": 0.1,
@@ -61,6 +60,7 @@ def fit_supervised(
     *,
     corrupted: Float32Array | None = None,
     doubt: int | None = None,
+    residuals: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> FittedScorer:
     """Fit on benign features and on those of successful attacks.
@@ -74,6 +74,7 @@ def fit_supervised(
         attacked: float32 (M, features) per attack; those without images are left out.
         corrupted: float32 (K, features) of images that are benign, but not as they were taken; K may be 0.
         doubt: Which of the features is the loss at the image; None does without this part of the score.
+        residuals: Which of the features are of noise residuals; None does without their own tail.
         seed: Of the features each split may look at.
 
     Raises:
@@ -87,12 +88,15 @@ def fit_supervised(
             f"not {len(benign)} and {total}; give more images or use --scorer one-class"
         )
     usual, weights = _usual(benign, corrupted)
+    tails = {PROFILE_TAIL: fit_tail(usual, np.arange(benign.shape[1]), quantile=_TAIL_QUANTILE)}
+    if residuals is not None:
+        tails[RESIDUAL_TAIL] = fit_tail(benign, residuals, quantile=_RESIDUAL_TAIL_QUANTILE)
     features = np.concatenate([usual, *groups])
     adversarial = np.arange(len(features)) >= len(usual)
     weights += [np.full(len(g), sum(map(np.sum, weights)) / len(groups) / len(g)) for g in groups]
     trees = HistGradientBoostingClassifier(**_TREES, random_state=seed)
     trees.fit(features, adversarial, sample_weight=np.concatenate(weights))
-    return FittedScorer(NAME, _graph(trees, usual, doubt).SerializeToString(deterministic=True))
+    return FittedScorer(NAME, _graph(trees, tails, doubt).SerializeToString(deterministic=True))
 
 
 def _usual(benign: Float32Array, corrupted: Float32Array | None) -> tuple[Float32Array, list[NDArray[np.float64]]]:
@@ -103,31 +107,22 @@ def _usual(benign: Float32Array, corrupted: Float32Array | None) -> tuple[Float3
     return np.concatenate([benign, corrupted]), [np.ones(len(benign)), np.full(len(corrupted), weight)]
 
 
-def _graph(trees: HistGradientBoostingClassifier, benign: Float32Array, doubt: int | None) -> ModelProto:
-    """Softplus of the trees' log-odds of being adversarial, the tail, and the doubt."""
-    nodes, constants = fit_gaussian(benign).nodes(INPUT, "distances")
-    usual = np.log(np.maximum(usual_distances(benign), _LEAST_DISTANCE))
-    threshold, unit = float(np.quantile(usual, _TAIL_QUANTILE)), max(float(usual.std()), _LEAST_DISTANCE)
-    steps = (
-        ("Log", ("distances",), "log_distances"),
-        ("Sub", ("log_distances", TAIL_BEGINS), "beyond"),
-        ("Relu", ("beyond",), "beyond_only"),
-        ("Mul", ("beyond_only", TAIL_SLOPE), "tail"),
-        ("Softplus", ("log_odds",), "surprise"),
-        ("Add", ("surprise", "tail"), "without_doubt"),
-        ("MatMul", (INPUT, DOUBT_WEIGHTS), "doubt"),
-        ("Add", ("without_doubt", "doubt"), "scores"),
-        ("Squeeze", ("scores", "column"), OUTPUT),
-    )
-    weights = np.zeros((benign.shape[1], 1), np.float32)
+def _graph(trees: HistGradientBoostingClassifier, tails: Mapping[str, Tail], doubt: int | None) -> ModelProto:
+    """Softplus of the trees' log-odds of being adversarial, the tails, and the doubt."""
+    features: int = trees.n_features_in_
+    weights = np.zeros((features, 1), np.float32)
     if doubt is not None:
         weights[doubt] = DOUBT
-    nodes.append(tree_node(trees, INPUT, "log_odds"))
-    nodes += [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps]
-    constants += [
-        helper.make_tensor(TAIL_BEGINS, 1, [], [threshold]),
-        helper.make_tensor(TAIL_SLOPE, 1, [], [TAIL_NATS / unit]),
-        numpy_helper.from_array(weights, DOUBT_WEIGHTS),
-        helper.make_tensor("column", 7, [1], [1]),
+    constants = [numpy_helper.from_array(weights, DOUBT_WEIGHTS), helper.make_tensor("column", 7, [1], [1])]
+    nodes = [
+        tree_node(trees, INPUT, "log_odds"),
+        helper.make_node("Softplus", ["log_odds"], ["surprise"]),
+        helper.make_node("MatMul", [INPUT, DOUBT_WEIGHTS], ["doubt"]),
     ]
-    return scorer_graph(nodes, constants, benign.shape[1])
+    parts = ["surprise", "doubt"]
+    for prefix, tail in tails.items():
+        more_nodes, more_constants = tail.nodes(INPUT, f"{prefix}tail", prefix)
+        nodes, constants, parts = nodes + more_nodes, constants + more_constants, [*parts, f"{prefix}tail"]
+    nodes.append(helper.make_node("Sum", parts, ["scores"]))
+    nodes.append(helper.make_node("Squeeze", ["scores", "column"], [OUTPUT]))
+    return scorer_graph(nodes, constants, features)

@@ -96,7 +96,7 @@ def test_a_newer_schema_is_refused_with_a_way_out(copy: Path, version: int) -> N
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_an_older_schema_is_refused_with_a_way_out(copy: Path, version: int) -> None:
     fields = _fields(copy) | {"schema_version": version}
-    for since in ("tapped", "views"):
+    for since in ("tapped", "views", "residuals"):
         del fields["path_plan"][since]
     (copy / MANIFEST).write_text(json.dumps(fields))
     with pytest.raises(BundleSchemaError, match=rf"{version} is older .*\({SCHEMA_VERSION}\); calibrate again"):

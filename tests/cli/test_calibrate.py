@@ -14,6 +14,7 @@ from detector.classifiers.onnx import OnnxClassifier
 from detector.cli.main import app
 from detector.errors import BundleError
 from detector.profiles import View
+from detector.residuals import residual_count
 from detector.scoring.features import CHANNELS
 from detector.scoring.runner import OnnxScorer
 from tests.support.bundles import digits_onnx
@@ -25,33 +26,38 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Isthmus
 
 POINTS = 1 + 2 * 2  # the image, and two points towards a prototype and towards the blur
-FLAGS = {"views": "--no-taps", "taps": "--no-views"}
-"""What is left, and the flag that leaves the other out; all is on by default."""
+FLAGS = {
+    "views": ("--no-taps",),
+    "taps": ("--no-views",),
+    "residuals": ("--no-taps", "--no-views", "--residuals"),
+}
+"""What is in, and the flags that leave out what is on by default."""
 
 
 @pytest.fixture(scope="module")
 def bundles(digits: EmbeddedDefault, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("flags")
-    return {name: _calibrated(digits, folder / name, flag) for name, flag in FLAGS.items()}
+    return {name: _calibrated(digits, folder / name, flags) for name, flags in FLAGS.items()}
 
 
-def _calibrated(digits: EmbeddedDefault, out: Path, flag: str) -> Path:
-    """A bundle made with defaults and a flag, but with little of everything that takes time."""
+def _calibrated(digits: EmbeddedDefault, out: Path, flags: tuple[str, ...]) -> Path:
+    """A bundle made with defaults and flags, but with little of everything that takes time."""
     quick = ("--scorer", "one-class", "--threads", "1")
     little = ("--prototypes", "1", "--runner-ups", "0", "--points", "2", "--prototype-steps", "5")
     files = ("--classifier", digits.classifier_file, "--gradients", digits.gradients_file)
     given = ("--images", digits.images_file, "--out", out)
-    done = CliRunner().invoke(app, ["calibrate", *map(str, (*quick, *little, *files, *given, flag))])
+    done = CliRunner().invoke(app, ["calibrate", *map(str, (*quick, *little, *files, *given, *flags))])
     assert done.exit_code == 0, done.output
     return out
 
 
 @pytest.mark.parametrize("name", FLAGS)
-def test_the_manifest_holds_the_views_and_taps_that_were_asked_for(bundles: dict[str, Path], name: str) -> None:
+def test_the_manifest_holds_what_was_asked_for(bundles: dict[str, Path], name: str) -> None:
     plan = read_bundle(bundles[name]).manifest.plan
     views, taps = name == "views", name == "taps"
     assert plan.views == (tuple(View) if views else ())
     assert plan.tapped == ((1,) if taps else ())
+    assert plan.residuals == (name == "residuals")
     assert plan.forwards_per_image == POINTS + 2 * views
     assert plan.tapped_points == (("image", "blur:0.1111", "blur:0.4444") if taps else ())
 
@@ -70,8 +76,12 @@ def test_the_classifier_in_the_bundle_has_taps_where_it_was_asked_to_and_answers
 @pytest.mark.parametrize("name", FLAGS)
 def test_the_scorer_reads_what_the_walk_gives(bundles: dict[str, Path], name: str, digits: EmbeddedDefault) -> None:
     detector = Detector.load(bundles[name])
-    extra = 2 * len(CHANNELS) if name == "views" else 3 * detector.classifier.tap_count
-    assert OnnxScorer(detector.bundle.parts.scorer).features == len(CHANNELS) * POINTS + extra
+    extra = {
+        "views": 2 * len(CHANNELS),
+        "taps": 3 * detector.classifier.tap_count,
+        "residuals": residual_count(detector.bundle.manifest.spec.shape),
+    }
+    assert OnnxScorer(detector.bundle.parts.scorer).features == len(CHANNELS) * POINTS + extra[name]
     found = detector.score(digits.test.pixels[:20])
     assert np.isfinite(found.scores).all()
 
@@ -85,9 +95,11 @@ def test_a_scorer_that_reads_taps_refuses_a_classifier_without(
     assert len(untapped.score(digits.test.pixels[:3])) == 3
 
 
-def test_people_read_which_views_and_taps_a_bundle_has(isthmus: Isthmus, bundles: dict[str, Path]) -> None:
+def test_people_read_what_a_bundle_has(isthmus: Isthmus, bundles: dict[str, Path]) -> None:
     told = {name: isthmus("inspect", path).stdout for name, path in bundles.items()}
     assert re.search(r"^views +mirror, shift *$", told["views"], re.MULTILINE)
     assert re.search(r"^taps +read at the image and along blur *$", told["taps"], re.MULTILINE)
     assert not re.search("^taps", told["views"], re.MULTILINE)
     assert not re.search("^views", told["taps"], re.MULTILINE)
+    assert re.search("^residuals +.*tail of their own", told["residuals"], re.MULTILINE)
+    assert not re.search("^residuals", told["taps"], re.MULTILINE)

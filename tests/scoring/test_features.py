@@ -19,9 +19,11 @@ PLAN = PathPlan(
     (0.25, 0.5),
     tapped=(0, 2),
     views=(View.SHIFT, View.MIRROR),
+    residuals=True,
 )
 IMAGES = 9
 TAPS = 4
+RESIDUALS = 3
 POINTS = 1 + 3 * 2 + 2  # the image, inner points, views
 TAPPED_POINTS = 1 + 2 * 2
 
@@ -32,7 +34,7 @@ def _profile(classes: int, seed: int = 0) -> PathProfile:
     logits[:, :, 0] = logits[:, :1, 0]  # grid point 0 is the image itself on every path
     taps = rng.standard_normal((IMAGES, TAPPED_POINTS, TAPS)).astype(np.float32)
     views = (4 * rng.standard_normal((IMAGES, 2, classes))).astype(np.float32)
-    return PathProfile(PLAN, logits, taps, views)
+    return PathProfile(PLAN, logits, taps, views, rng.random((IMAGES, RESIDUALS), np.float32))
 
 
 def _with_logits(profile: PathProfile, change: Callable[[Float32Array], Float32Array]) -> PathProfile:
@@ -65,14 +67,18 @@ def test_each_feature_is_what_its_name_says(classes: int) -> None:
     """The slow twin: every feature worked out by itself from its name."""
     profile = _profile(classes)
     features = profile_features(profile)
-    names = feature_names(PLAN, TAPS)
+    names = feature_names(PLAN, TAPS, RESIDUALS)
     assert features.shape == (IMAGES, len(names))
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
-    assert len(set(names)) == len(names) == len(CHANNELS) * POINTS + TAPS * TAPPED_POINTS
+    assert len(set(names)) == len(names) == len(CHANNELS) * POINTS + TAPS * TAPPED_POINTS + RESIDUALS
     for column, name in enumerate(names):
         channel, _, point = name.partition("@")
-        if channel.startswith("tap"):
+        if channel.startswith("residual"):
+            assert point == "image"
+            assert profile.residuals is not None
+            wanted = [float(value) for value in profile.residuals[:, int(channel[len("residual[") : -1])]]
+        elif channel.startswith("tap"):
             wanted = [_slow_tap(channel, point, profile, image) for image in range(IMAGES)]
         else:
             wanted = [_slow(channel, profile, image, _logits_at(point, profile, image)) for image in range(IMAGES)]
@@ -131,7 +137,7 @@ def _disturbed(logits: Float32Array, point: Any) -> Float32Array:
 def _changed(before: PathProfile, after: PathProfile) -> set[str]:
     """The names of the features that differ."""
     differs = (profile_features(before) != profile_features(after)).any(axis=0)
-    return {name for name, moved in zip(feature_names(PLAN, TAPS), differs, strict=True) if moved}
+    return {name for name, moved in zip(feature_names(PLAN, TAPS, RESIDUALS), differs, strict=True) if moved}
 
 
 @pytest.mark.parametrize("path", range(3))
@@ -170,9 +176,9 @@ def test_without_taps_or_views_the_other_features_are_the_same(
     profile = _profile(5)
     assert profile.taps is not None
     assert profile.views is not None
-    plan = replace(PLAN, tapped=tapped, views=views)
+    plan = replace(PLAN, tapped=tapped, views=views, residuals=False)
     fewer = PathProfile(plan, profile.logits, profile.taps[:, :3] if tapped else None, profile.views if views else None)
-    names, full = feature_names(plan, TAPS), feature_names(PLAN, TAPS)
+    names, full = feature_names(plan, TAPS), feature_names(PLAN, TAPS, RESIDUALS)
     features = profile_features(fewer)
     assert features.shape == (IMAGES, len(names))
     assert len(names) == len(CHANNELS) * (7 + len(views)) + TAPS * 3 * len(tapped)

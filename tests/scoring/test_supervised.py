@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from detector.errors import CalibrationError
 from detector.scoring.gaussian import MIN_IMAGES, fit_gaussian, usual_distances
-from detector.scoring.supervised import _TREES, DOUBT, TAIL_NATS, fit_supervised
+from detector.scoring.supervised import _TREES, DOUBT, fit_supervised
+from detector.scoring.tail import NATS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,11 +36,11 @@ def _twin(benign: Float32Array, attacked: list[Float32Array], weights: list[floa
     )
 
 
-def _tail(benign: Float32Array, others: Float32Array) -> NDArray[np.float64]:
-    """The one-class tail, computed plainly."""
+def _tail(benign: Float32Array, others: Float32Array, quantile: float = 0.995) -> NDArray[np.float64]:
+    """A one-class tail, computed plainly."""
     usual = np.log(usual_distances(benign))
-    beyond = np.log(fit_gaussian(benign).distances(others)) - np.quantile(usual, 0.995)
-    return TAIL_NATS * np.maximum(beyond, 0) / usual.std()
+    beyond = np.log(fit_gaussian(benign).distances(others)) - np.quantile(usual, quantile)
+    return NATS * np.maximum(beyond, 0) / usual.std()
 
 
 def test_the_graph_is_minus_log_probability_of_benign_and_a_tail_with_each_attack_weighing_the_same() -> None:
@@ -71,6 +72,19 @@ def test_what_no_attack_in_training_was_like_is_flagged_by_its_distance_alone() 
     unheard_of = scorer.score(_features(100, 3, 12, feature=5))
     assert unheard_of.min() > np.quantile(usual, 0.99)
     assert (_tail(benign, _features(1000, 4)) > 0).mean() < 0.02
+
+
+def test_noise_residuals_have_a_tail_of_their_own_that_what_is_corrupted_does_not_widen() -> None:
+    benign, attacked, corrupted = _features(200, 0), {"a": _features(60, 1, 2)}, _features(300, 2, 8, feature=6)
+    others = np.concatenate([_features(60, 3), _features(60, 4, 12, feature=6)])
+    of_residuals = np.array([5, 6, 7])
+    plain, wary = (
+        fit_supervised(benign, attacked, corrupted=corrupted, residuals=columns).score(others)
+        for columns in (None, of_residuals)
+    )
+    wanted = _tail(benign[:, of_residuals], others[:, of_residuals], 0.97)
+    np.testing.assert_allclose(wary - plain, wanted, rtol=1e-3, atol=1e-3)
+    assert wanted[60:].min() > wanted[:60].max()
 
 
 def test_the_classifiers_doubt_adds_to_the_score_in_proportion() -> None:

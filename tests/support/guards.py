@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _BLUR = len(DIGITS_PLAN.targets) - 1
 PLAIN = DIGITS_PLAN
 VIEWED = replace(DIGITS_PLAN, views=tuple(View))
+RESIDUAL = replace(DIGITS_PLAN, residuals=True)
 TAPPED = replace(DIGITS_PLAN, tapped=(0, _BLUR))
 WHOLE = replace(DIGITS_PLAN, alphas=(0.5,), tapped=(_BLUR,), views=(View.SHIFT, View.MIRROR))
 _FITTED = 200

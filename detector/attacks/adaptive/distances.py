@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from detector.scoring.gaussian import CONSTANTS
-from detector.scoring.supervised import DOUBT_WEIGHTS, TAIL_BEGINS, TAIL_SLOPE
+from detector.scoring.supervised import DOUBT_WEIGHTS, PROFILE_TAIL, RESIDUAL_TAIL
+from detector.scoring.tail import BEGINS, COLUMNS, SLOPE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,11 +25,12 @@ class Distances(nn.Module):
 
     Args:
         constants: Of a graph that `detector.scoring.gaussian.Gaussian` wrote, by name.
+        prefix: Of its names.
     """
 
-    def __init__(self, constants: dict[str, Tensor]) -> None:
+    def __init__(self, constants: dict[str, Tensor], prefix: str = "") -> None:
         super().__init__()
-        self._constants = [constants[name] for name in CONSTANTS]
+        self._constants = [constants[prefix + name] for name in CONSTANTS]
 
     def forward(self, features: Tensor) -> Tensor:
         """Logarithms of the distances."""
@@ -39,23 +41,36 @@ class Distances(nn.Module):
         return torch.log(((along * weights).square().sum(1) + rest.square().sum(1)).clamp_min(_LEAST))
 
 
+class _Tail(nn.Module):
+    """float32 (N, features) to (N,): a tail of the supervised scorer, nats."""
+
+    def __init__(self, constants: dict[str, Tensor], prefix: str) -> None:
+        super().__init__()
+        self._distances = Distances(constants, prefix)
+        self._columns, self._begins, self._slope = (constants[prefix + name] for name in (COLUMNS, BEGINS, SLOPE))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.relu(self._distances(features[:, self._columns]) - self._begins) * self._slope
+
+
 class BesideTrees(nn.Module):
-    """float32 (N, features) to (N,): what the supervised scorer adds to its trees, the tail and the doubt, nats.
+    """float32 (N, features) to (N,): what the supervised scorer adds to its trees, tails and doubt, nats.
 
     Args:
         constants: Of the graph of `detector.scoring.supervised`, by name.
     """
 
-    def __init__(self, constants: dict[str, Tensor]) -> None:
+    def __init__(self, constants: GraphConstants) -> None:
         super().__init__()
-        self._distances = Distances(constants)
-        self._begins, self._slope = constants[TAIL_BEGINS], constants[TAIL_SLOPE]
+        self._tails = nn.ModuleList(_Tail(constants, prefix) for prefix in constants.tails)
         self._doubt = constants[DOUBT_WEIGHTS]
 
     def forward(self, features: Tensor) -> Tensor:
         """The nats."""
-        tail = functional.relu(self._distances(features) - self._begins) * self._slope
-        return tail + (features @ self._doubt)[:, 0]
+        added = (features @ self._doubt)[:, 0]
+        for tail in self._tails:
+            added = added + tail(features)
+        return added
 
 
 class GraphConstants(dict[str, "torch.Tensor"]):
@@ -69,10 +84,15 @@ class GraphConstants(dict[str, "torch.Tensor"]):
 
     @property
     def has_distances(self) -> bool:
-        """Whether there is a Gaussian among them."""
+        """Whether there is a Gaussian among them that is no tail."""
         return self.keys() >= set(CONSTANTS)
 
     @property
+    def tails(self) -> tuple[str, ...]:
+        """Prefixes of the supervised scorer's tails among them."""
+        return tuple(prefix for prefix in (PROFILE_TAIL, RESIDUAL_TAIL) if prefix + BEGINS in self)
+
+    @property
     def goes_beside_trees(self) -> bool:
-        """Whether the Gaussian is the tail of the supervised scorer."""
-        return self.has_distances and self.keys() >= {TAIL_BEGINS, TAIL_SLOPE, DOUBT_WEIGHTS}
+        """Whether they are of the supervised scorer."""
+        return bool(self.tails) and DOUBT_WEIGHTS in self

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from detector.attacks.adaptive.twin import TwinClassifier
 from detector.paths import gaussian_blur, view_images
 from detector.profiles import PathKind
+from detector.residuals import KERNELS, LEAST_SHARE, LEVELS, SCALES, octaves, plane_weights
 from detector.scoring.features import CHANNELS
 
 if TYPE_CHECKING:
@@ -36,12 +38,14 @@ class Walk:
         logits: float32 (N, paths, grid, classes), as in `PathProfile`.
         taps: float32 (N, tapped points, numbers); None where nothing is tapped.
         views: float32 (N, views, classes): logits of the plan's views, none where it has none.
+        residuals: float32 (N, numbers): statistics of noise residuals, none where they are not measured.
     """
 
     plan: PathPlan
     logits: Tensor
     taps: Tensor | None
     views: Tensor
+    residuals: Tensor
 
     @property
     def image_logits(self) -> Tensor:
@@ -83,9 +87,10 @@ class Walk:
     def features(self) -> Tensor:
         """float32 (N, features): as `detector.scoring.features.profile_features`."""
         if self.taps is None:
-            return self.channels
+            return torch.cat([self.channels, self.residuals], dim=1)
         start = self.taps[:, :1]
-        return torch.cat([self.channels, start[:, 0], (self.taps[:, 1:] - start).flatten(1)], dim=1)
+        moved = (self.taps[:, 1:] - start).flatten(1)
+        return torch.cat([self.channels, start[:, 0], moved, self.residuals], dim=1)
 
 
 class Walker:
@@ -127,6 +132,7 @@ class Walker:
             torch.cat([origin, along], dim=2),
             self._tapped(first_taps[: len(images)], inner_taps, points.shape[:3]),
             torch.stack(views, 1) if views else logits[:, None][:, :0],
+            residuals(images) if self.plan.residuals else logits[:, :0],
         )
 
     @staticmethod
@@ -147,6 +153,20 @@ class Walker:
             return None
         along = inner.reshape(*shape, inner.shape[1])[:, list(self.plan.tapped)].flatten(1, 2)
         return torch.cat([start[:, None], along], dim=1)
+
+
+def residuals(images: Tensor) -> Tensor:
+    """float32 (N, numbers): as `detector.residuals.residual_statistics`, with gradients."""
+    weights = torch.from_numpy(plane_weights(images.shape[1])).to(images)
+    kernels = torch.from_numpy(KERNELS).to(images)[:, None].repeat(len(weights), 1, 1, 1)
+    planes = functional.conv2d(images * LEVELS, weights[:, :, None, None])
+    shares = []
+    for octave in range(octaves(*images.shape[2:])):
+        planes = functional.avg_pool2d(planes, 2) if octave else planes
+        padded = functional.pad(planes, (1, 1, 1, 1), mode="replicate")
+        size = functional.conv2d(padded, kernels, groups=len(weights)).abs()
+        shares.append(torch.stack([torch.exp(-size / scale).mean((2, 3)) for scale in SCALES], dim=-1).flatten(1))
+    return -torch.log((torch.cat(shares, dim=1) + LEAST_SHARE) / (1 + LEAST_SHARE))
 
 
 def _blur_matrix(size: int, sigma: float) -> Tensor:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
-from detector.attacks.adaptive.walking import Walker
+from detector.attacks.adaptive.walking import Walker, residuals
+from detector.residuals import residual_statistics
 from detector.scoring.features import CHANNELS, feature_names, profile_features
-from tests.support.guards import PLAIN, TAPPED, VIEWED, WHOLE, planned
+from tests.support.guards import PLAIN, RESIDUAL, TAPPED, VIEWED, WHOLE, planned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
     Attacked = tuple[Float32Array, NDArray[np.int64]]
 
 
-@pytest.mark.parametrize("plan", [PLAIN, VIEWED, TAPPED, WHOLE], ids=["plain", "views", "taps", "taps and views"])
+@pytest.mark.parametrize(
+    "plan",
+    [PLAIN, VIEWED, TAPPED, RESIDUAL, replace(WHOLE, residuals=True)],
+    ids=["plain", "views", "taps", "residuals", "all of them"],
+)
 def test_the_features_are_those_of_the_guard(
     plan: PathPlan, digits: EmbeddedDefault, digits_bundle: Path, attacked: Attacked
 ) -> None:
@@ -39,14 +45,16 @@ def test_the_features_are_those_of_the_guard(
     np.testing.assert_allclose(walk.image_logits, profile.image_logits, atol=1e-4, rtol=1e-4)
     points = plan.forwards_per_image
     assert walk.channels.shape[1] == len(feature_names(plan)) == len(CHANNELS) * points
-    assert (walk.features.shape[1] > walk.channels.shape[1]) == bool(plan.tapped)
+    assert (walk.features.shape[1] > walk.channels.shape[1]) == bool(plan.tapped or plan.residuals)
 
 
 def test_gradients_are_the_features_slopes(one_class: Detector, attacked: Attacked) -> None:
     """Of random sums of all features along a random direction, against central differences in float64."""
     walker = _in_float64(Walker(one_class.bundle))
     random = torch.Generator().manual_seed(0)
-    images = (torch.from_numpy(attacked[0][:2]).double() * 0.8 + 0.1).requires_grad_()
+    images = torch.from_numpy(attacked[0][:2]).double() * 0.8 + 0.1
+    # A residual of zero has no slope.
+    images = (images + 0.05 * torch.rand(images.shape, generator=random, dtype=torch.float64)).requires_grad_()
     way = torch.randn(images.shape, generator=random, dtype=torch.float64)
     features = walker.walk(images).features
     weights = torch.randn(8, *features.shape, generator=random, dtype=torch.float64)
@@ -56,6 +64,13 @@ def test_gradients_are_the_features_slopes(one_class: Detector, attacked: Attack
     gradients = [torch.autograd.grad((features * w).sum(), [images], retain_graph=True)[0] for w in weights]
     np.testing.assert_allclose([float((g * way).sum()) for g in gradients], slopes, rtol=1e-4, atol=1e-3)
     assert slopes.abs().min() > 0.1
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 17, 40), (3, 33, 16)], ids=str)
+def test_residuals_are_the_guards_whatever_the_shape(shape: tuple[int, int, int]) -> None:
+    images = np.random.default_rng(0).random((4, *shape), np.float32)
+    twin = residuals(torch.from_numpy(images))
+    np.testing.assert_allclose(twin, residual_statistics(images), atol=1e-4, rtol=1e-4)
 
 
 def _in_float64(walker: Walker) -> Walker:
