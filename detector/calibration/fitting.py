@@ -32,7 +32,7 @@ def fit_scorer(
     Args:
         measured: Benign, corrupted and attacked images' features.
         seed: Of what the fit draws.
-        columns: int64, rising: the features to read, the classifier's doubt among them; None for all.
+        columns: int64, rising: the features to read; None for all.
         without: A kin of attacks that is left out of training.
         further: float32 (M, features) of more attacked images, by name.
 
@@ -49,12 +49,13 @@ def fit_scorer(
     training |= {name: features[:, read] for name, features in (further or {}).items()}
     if not measured.supervised or (without is not None and not training):
         return fit_one_class(benign)
+    doubt = np.flatnonzero(read == measured.doubt)
     residuals = np.flatnonzero(np.isin(read, measured.residuals))
     return fit_supervised(
         benign,
         training,
         corrupted=measured.corrupted[:, read],
-        doubt=int(np.flatnonzero(read == measured.doubt)[0]),
+        doubt=int(doubt[0]) if len(doubt) else None,
         residuals=residuals if len(residuals) else None,
         seed=seed,
     )

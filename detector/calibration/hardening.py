@@ -30,7 +30,7 @@ _STAND_IN_IMAGES = 300
 
 
 def adaptive_successes(
-    detector: Detector, measured: Measurements, options: CalibrationOptions, progress: Progress
+    detector: Detector, measured: Measurements, options: CalibrationOptions, progress: Progress, *, turn: int = 0
 ) -> dict[str, Float32Array]:
     """Attack a fitted guard on images that fitted it, by every attack that knows it in turn.
 
@@ -39,6 +39,7 @@ def adaptive_successes(
         measured: Its images.
         options: How many to attack: `hardening_images`.
         progress: Watches.
+        turn: Which round of hardening it is, from 0; each attacks the images after those of the one before.
 
     Returns:
         Per budget: float32 (M, features) of the images misclassified in the end, flagged or not; those without any are
@@ -48,20 +49,20 @@ def adaptive_successes(
         GradientsUnavailableError: The bundle's classifier can't be differentiated; says why.
     """
     right = measured.split.fit[measured.predicted[measured.split.fit] == measured.truth[measured.split.fit]]
-    rows = right[: options.hardening_images]
+    rows = np.roll(right, -turn * options.hardening_images)[: options.hardening_images]
     images, truth = measured.images_at(rows), measured.truth[rows]
     budgets = _budgets(measured)
     scorer = hashlib.sha256(detector.bundle.parts.scorer).hexdigest()
 
     def run() -> Arrays:
-        progress.note("hardening: taking the guard apart as an attacker would")
+        progress.note(f"hardening, round {turn + 1}: taking the guard apart as an attacker would")
         guard = differentiable_guard(
             detector, measured.images_at(measured.split.fit[:_STAND_IN_IMAGES]), seed=options.seed
         )
         found = {}
         for budget in budgets:
             moved = np.empty_like(images)
-            with progress.stage(f"Hardening at {budget * 255:g}/255", len(rows)) as advance:
+            with progress.stage(f"Hardening, round {turn + 1}, at {budget * 255:g}/255", len(rows)) as advance:
                 for at, attack in enumerate(ADAPTIVE_ATTACKS):
                     part = slice(at, None, len(ADAPTIVE_ATTACKS))
                     moved[part] = attack_guard(
@@ -75,10 +76,13 @@ def adaptive_successes(
                         on_progress=advance,
                     )
             answers = detector.score_canonical(moved)
-            found[f"adaptive {budget * 255:g}/255"] = profile_features(answers.profile)[answers.predicted != truth]
+            found[f"adaptive {budget * 255:g}/255, round {turn + 1}"] = profile_features(answers.profile)[
+                answers.predicted != truth
+            ]
         return found
 
-    arrays, _ = measured.store.run("hardening", run, scorer=scorer, images=len(rows), budgets=budgets, steps=_STEPS)
+    depends = {"scorer": scorer, "images": len(rows), "turn": turn, "budgets": budgets, "steps": _STEPS}
+    arrays, _ = measured.store.run("hardening", run, **depends)
     return {name: features for name, features in arrays.items() if len(features)}
 
 

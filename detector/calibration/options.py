@@ -54,6 +54,7 @@ class CalibrationOptions:
             get fewer images, but never below 40.
         hardening_images: Images attacked once more by an attacker who knows the fitted guard; what he finds joins the
             training. 0 does without.
+        hardening_rounds: How often that is done, each time to the guard that came of the last, with other images.
         prior_strength: Of `ConformalCalibration`, images.
         seed: Of everything that is drawn.
 
@@ -76,6 +77,7 @@ class CalibrationOptions:
     attack_images: int = 250
     work_per_attack: int = 75_000
     hardening_images: int = 0
+    hardening_rounds: int = 1
     prior_strength: float = PRIOR_STRENGTH
     seed: int = 0
 
@@ -89,6 +91,8 @@ class CalibrationOptions:
             )
         if self.points < 1 or self.attack_images < 1:
             raise CalibrationError("points and attack_images must be at least 1")
+        if self.hardening_rounds < 1:
+            raise CalibrationError(f"hardening_rounds must be at least 1, not {self.hardening_rounds}")
         if self.work_per_attack < 1 or min(self.hardening_images, self.corrupted_copies) < 0:
             raise CalibrationError(
                 "work_per_attack must be at least 1; hardening_images, corrupted_copies not negative"
@@ -123,7 +127,7 @@ class CalibrationOptions:
 
     def measured_json(self) -> dict[str, Any]:
         """`to_json` of all that decides what is measured; hardening comes after it."""
-        return {name: value for name, value in self.to_json().items() if name != "hardening_images"}
+        return {name: value for name, value in self.to_json().items() if not name.startswith("hardening_")}
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready record for provenance."""

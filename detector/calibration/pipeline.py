@@ -83,7 +83,9 @@ def calibrate(
     if options.hardening_images and not own.supervised:
         progress.note("not hardened: the one-class scorer learns from no attack")
     elif options.hardening_images:
-        run = _Calibration(inputs, options, out, progress, own, further=run.broken())
+        for turn in range(options.hardening_rounds):
+            further = {**run.further, **run.broken(turn)}
+            run = _Calibration(inputs, options, out, progress, own, further=further)
     result = run.write(overwrite=overwrite)
     if measured is None:
         own.store.clear()
@@ -132,10 +134,10 @@ class _Calibration:
         held_out = self.measured.attacked_features(held_out=True)
         return {name: self.scorer.score(features) for name, features in held_out.items() if len(features)}
 
-    def broken(self) -> dict[str, Float32Array]:
-        """What an attacker who knows this guard finds (see `hardening`)."""
+    def broken(self, turn: int) -> dict[str, Float32Array]:
+        """What an attacker who knows this guard finds, in one round of hardening (see `hardening`)."""
         bundle = Bundle(self._manifest(), self._parts(), digest="")
-        return adaptive_successes(Detector(bundle), self.measured, self.options, self.progress)
+        return adaptive_successes(Detector(bundle), self.measured, self.options, self.progress, turn=turn)
 
     def write(self, *, overwrite: bool) -> CalibrationResult:
         """Run whatever is not done yet, and write the bundle."""

@@ -95,6 +95,9 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             min=0,
         ),
     ] = 0,
+    harden_rounds: Annotated[
+        int, panelled("How often: each time the guard that came of the last is attacked.", _DETECTOR, min=1)
+    ] = 1,
     prototypes: Annotated[int, panelled("Prototypes of each class, and paths to them.", _PROTOTYPES)] = 2,
     prototype_start: Annotated[
         PrototypeStart, panelled("What the optimisation starts from.", _PROTOTYPES)
@@ -137,6 +140,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             corrupted_copies=corrupted_copies,
             attack_images=attack_images,
             hardening_images=harden,
+            hardening_rounds=harden_rounds,
             seed=seed,
         )
         # Only now, so that wrong options are told at once.

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from detector.evaluation.adaptive_curves import informed_curves, tramer_check
-from detector.evaluation.channels import WITHOUT_PROTOTYPES, Trials, channel_results
+from detector.evaluation.channels import CHEAPER, WITHOUT_PROTOTYPES, Trials, channel_results
 from detector.evaluation.checking import self_checks
 from detector.evaluation.contest import peer_results
 from detector.evaluation.controls import barrier_results, control_results
@@ -55,8 +55,8 @@ def evaluate(
     plan = material.detector.bundle.manifest.plan
     trials = Trials(material)
     parts = channel_results(material, trials, milliseconds / plan.forwards_per_image)
+    whole = next(part for part in reversed(parts) if part.name not in CHEAPER)
     without = next((part for part in parts if part.name == WITHOUT_PROTOTYPES), None)
-    whole = next(part for part in reversed(parts) if part is not without)
     attacks = attack_results(material, whole.attacks, whole.left_out)
     controls = control_results(material)
     curves = informed_curves(material, serving)

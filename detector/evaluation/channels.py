@@ -19,7 +19,7 @@ from detector.profiles import PathKind
 from detector.scoring.features import feature_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from detector.scoring.fitted import FittedScorer
 
 WITHOUT_PROTOTYPES = "all but prototypes"
-"""The name of the channel that is no step towards the whole guard."""
+IMAGE_AND_VIEW = "the image and a view alone"
+IMAGE_ALONE = "the image alone"
+RESIDUALS_ALONE = "noise residuals alone"
+CHEAPER = (WITHOUT_PROTOTYPES, IMAGE_AND_VIEW, IMAGE_ALONE, RESIDUALS_ALONE)
+"""Names of the channels that are no steps towards the whole guard, but parts of it that cost less."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Channel:
 
 
 def channels(plan: PathPlan, taps: int, residuals: int = 0) -> tuple[Channel, ...]:
-    """Ever more evidence, prototype paths alone first, up to all of the plan; then all but that of the prototypes.
+    """Ever more evidence, prototype paths alone first, up to all of the plan; then the parts that are `CHEAPER`.
 
     Args:
         plan: Of the guard.
@@ -74,11 +78,33 @@ def channels(plan: PathPlan, taps: int, residuals: int = 0) -> tuple[Channel, ..
         forwards += price
         title = f"{word} alone" if len(words) == 1 else f"and {word}"
         found.append(Channel(title, _columns(names, prefixes), forwards))
+    return (*found, *_without_prototypes(names, prefixes, forwards, cost), *_looks(plan, names))
+
+
+def _without_prototypes(
+    names: tuple[str, ...], prefixes: list[str], forwards: int, cost: Mapping[PathKind, int]
+) -> tuple[Channel, ...]:
+    """All but the paths to prototypes, if there are any and if there is anything else."""
     prototypes = (PathKind.PROTOTYPE, PathKind.RUNNER_UP_PROTOTYPE)
-    others = ["image", *(p for p in prefixes[1:] if p not in {kind.value for kind in prototypes})]
+    others = [prefix for prefix in prefixes if prefix not in {kind.value for kind in prototypes}]
     saved = sum(cost.get(kind, 0) for kind in prototypes)
-    without = Channel(WITHOUT_PROTOTYPES, _columns(names, others), forwards - saved)
-    return (*found, without) if saved and len(others) > 1 else tuple(found)
+    if not saved or others == ["image"]:
+        return ()
+    return (Channel(WITHOUT_PROTOTYPES, _columns(names, others), forwards - saved),)
+
+
+def _looks(plan: PathPlan, names: tuple[str, ...]) -> Iterator[Channel]:
+    """What is read without any path: at the image and one view of it, at the image, and in its pixels."""
+
+    def at(*points: str) -> NDArray[np.int64]:
+        return np.array([column for column, name in enumerate(names) if name.split("@")[1] in points], np.int64)
+
+    if plan.views:
+        yield Channel(IMAGE_AND_VIEW, at("image", plan.views[0].value), 2)
+    yield Channel(IMAGE_ALONE, at("image"), 1)
+    pixels = np.array([column for column, name in enumerate(names) if name.startswith("residual[")], np.int64)
+    if len(pixels):
+        yield Channel(RESIDUALS_ALONE, pixels, 0)
 
 
 _WORDS = {

@@ -59,6 +59,26 @@ def test_what_was_found_is_found_again_and_scored_higher_than_before(inputs: Cal
     assert ranks[1] > ranks[0]
 
 
+def test_a_second_round_attacks_other_images_by_way_of_the_guard_that_the_first_one_made(
+    inputs: CalibrationInputs, folder: Path
+) -> None:
+    told = Recorder()
+    measured = Measurements(inputs, HARDENED, folder / "work", told)
+    twice = replace(HARDENED, hardening_rounds=2)
+    calibrate(inputs, twice, folder / "twice", progress=told, measured=measured)
+    rounds = {stage for stage in told.stages if stage.startswith("Hardening")}
+    assert {stage.split(",")[1].strip() for stage in rounds} == {"round 2"}  # the first is found
+    plain, hardened, again = (Detector.load(folder / name) for name in ("plain", "hardened", "twice"))
+    first, second = (
+        adaptive_successes(guard, measured, twice, told, turn=turn) for turn, guard in enumerate((plain, hardened))
+    )
+    assert first.keys().isdisjoint(second)
+    rows = {features.tobytes() for features in np.concatenate([*first.values(), *second.values()])}
+    assert len(rows) == sum(map(len, (*first.values(), *second.values())))
+    assert again.bundle.parts.scorer not in (plain.bundle.parts.scorer, hardened.bundle.parts.scorer)
+    assert again.bundle.manifest.provenance["options"]["hardening_rounds"] == 2
+
+
 def test_a_one_class_guard_is_not_hardened(inputs: CalibrationInputs, tmp_path: Path) -> None:
     told = Recorder()
     options = replace(HARDENED, scorer=ScorerChoice.ONE_CLASS)

@@ -9,6 +9,7 @@ import pytest
 
 from detector.bundle import read_bundle
 from detector.evaluation.benchmark import evaluate
+from detector.evaluation.channels import IMAGE_ALONE, IMAGE_AND_VIEW, WITHOUT_PROTOTYPES
 from detector.evaluation.report import headlines, render_report
 from detector.evaluation.tally import all_attacks_detected, robust_accuracy, robust_within
 from tests.evaluation.conftest import SMALL
@@ -55,9 +56,11 @@ def test_every_attack_that_moved_an_image_has_a_row_with_its_kin_left_out(evalua
     assert rows["PGD-Linf-60/255"].left_out != rows["PGD-Linf-60/255"].included
 
 
-def test_the_whole_guard_is_the_last_channel_but_that_without_prototypes(evaluated: Done) -> None:
+def test_the_whole_guard_is_the_last_channel_but_for_parts_that_cost_less(evaluated: Done) -> None:
     results = evaluated.results
-    whole, without = results.channels[-2:]
+    *_, whole, without, view, image = results.channels
+    assert [part.name for part in (without, view, image)] == [WITHOUT_PROTOTYPES, IMAGE_AND_VIEW, IMAGE_ALONE]
+    assert [view.forwards_per_image, image.forwards_per_image] == [2, 1]
     assert without.forwards_per_image < whole.forwards_per_image
     assert whole.forwards_per_image == results.forwards_per_image == 19
     assert {row.name: row.included for row in results.attacks} == whole.attacks

@@ -28,7 +28,7 @@ def channels(results: EvaluationResults) -> Section:
         return Section.of("channels", title, paragraph("The guard was not measured with less evidence."))
     note = (
         "The guard with ever more of its evidence, each set fitted and calibrated in the same way. The gain is in mean "
-        "AUROC, over the row above and over the first row."
+        "AUROC, over the row above and over the first row. Rows below the whole guard are parts of it that cost less."
     )
     gains = ("gain", "over the first")
     head = ("evidence", *_COST, *_QUALITY, *gains, *_QUALITY, *gains)
