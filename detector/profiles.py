@@ -85,7 +85,8 @@ class PathPlan:
 
     Raises:
         CalibrationError: No path, a grid that does not rise within (0, 1], a blur that is none or wider than
-            `MAX_BLUR_SIGMA`, a tapped path that is none of `targets`, a view named twice, or more than `MAX_FORWARDS`.
+            `MAX_BLUR_SIGMA`, a tapped path that is none of `targets`, a view named twice, residuals neither
+            true nor false, or more than `MAX_FORWARDS`.
     """
 
     targets: tuple[PathTarget, ...]
@@ -107,6 +108,8 @@ class PathPlan:
             raise CalibrationError(f"tapped must name paths by rising positions in targets, not {self.tapped}")
         if len(set(self.views)) != len(self.views):
             raise CalibrationError(f"views must differ, not {self.views}")
+        if not isinstance(self.residuals, bool):
+            raise CalibrationError(f"residuals must be true or false, not {self.residuals!r}")
         if self.forwards_per_image > MAX_FORWARDS:
             raise CalibrationError(
                 f"the paths cost {self.forwards_per_image} forwards per image, at most {MAX_FORWARDS} are accepted; "
@@ -154,7 +157,7 @@ class PathPlan:
                 blur_sigma=float(fields["blur_sigma"]),
                 tapped=tuple(int(at) for at in fields["tapped"]),
                 views=tuple(View(view) for view in fields["views"]),
-                residuals=bool(fields["residuals"]),
+                residuals=fields["residuals"],
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CalibrationError(f"path plan: unreadable field: {error!r}") from error

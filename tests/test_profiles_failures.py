@@ -71,6 +71,7 @@ GOOD: dict[str, Any] = {
     "blur_sigma": 1,
     "tapped": [0],
     "views": ["shift"],
+    "residuals": False,
 }
 
 
@@ -102,6 +103,9 @@ GOOD: dict[str, Any] = {
         {"views": ["shift", "shift"]},
         {"views": "shift"},
         {"views": [[]]},
+        {"residuals": None},
+        {"residuals": "no"},
+        {"residuals": 1},
     ],
     ids=str,
 )
