@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run a folder's tests in one process, where several run: they share what took long to make."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
     """The tests' networks are so small that threads wait for one another; on a busy machine, a hundred times longer."""
