@@ -76,9 +76,8 @@ def adaptive_successes(
                         on_progress=advance,
                     )
             answers = detector.score_canonical(moved)
-            found[f"adaptive {budget * 255:g}/255, round {turn + 1}"] = profile_features(answers.profile)[
-                answers.predicted != truth
-            ]
+            broken = answers.predicted != truth
+            found[f"adaptive {budget * 255:g}/255, round {turn + 1}"] = profile_features(answers.profile)[broken]
         return found
 
     depends = {"scorer": scorer, "images": len(rows), "turn": turn, "budgets": budgets, "steps": _STEPS}

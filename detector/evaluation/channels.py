@@ -19,7 +19,7 @@ from detector.profiles import PathKind
 from detector.scoring.features import feature_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -68,7 +68,7 @@ def channels(plan: PathPlan, taps: int, residuals: int = 0) -> tuple[Channel, ..
         steps.append(("other views", [view.value for view in plan.views], len(plan.views)))
     if plan.tapped and taps:
         steps.append(("taps", ["tap"], 0))
-    if plan.residuals and residuals:
+    if plan.residuals:
         steps.append(("noise residuals", ["residual"], 0))
     names = feature_names(plan, taps, residuals)
     found, words, prefixes, forwards = [], [], ["image"], 1
@@ -95,16 +95,12 @@ def _without_prototypes(
 
 def _looks(plan: PathPlan, names: tuple[str, ...]) -> Iterator[Channel]:
     """What is read without any path: at the image and one view of it, at the image, and in its pixels."""
-
-    def at(*points: str) -> NDArray[np.int64]:
-        return np.array([column for column, name in enumerate(names) if name.split("@")[1] in points], np.int64)
-
     if plan.views:
-        yield Channel(IMAGE_AND_VIEW, at("image", plan.views[0].value), 2)
-    yield Channel(IMAGE_ALONE, at("image"), 1)
-    pixels = np.array([column for column, name in enumerate(names) if name.startswith("residual[")], np.int64)
-    if len(pixels):
-        yield Channel(RESIDUALS_ALONE, pixels, 0)
+        view = plan.views[0].value
+        yield Channel(IMAGE_AND_VIEW, _where(names, lambda _, point: point in {"image", view}), 2)
+    yield Channel(IMAGE_ALONE, _where(names, lambda _, point: point == "image"), 1)
+    if plan.residuals:
+        yield Channel(RESIDUALS_ALONE, _where(names, lambda channel, _: channel == "residual"), 0)
 
 
 _WORDS = {
@@ -118,12 +114,13 @@ _BY_CHANNEL = {"tap", "residual"}
 
 def _columns(names: tuple[str, ...], prefixes: list[str]) -> NDArray[np.int64]:
     """Features of the points that start so; taps and residuals, wherever read, only where they are among them."""
-    kept = []
-    for at, name in enumerate(names):
-        channel, point = (part.split("[")[0].split(":")[0] for part in name.split("@", 1))
-        if (channel if channel in _BY_CHANNEL else point) in prefixes:
-            kept.append(at)
-    return np.array(kept, np.int64)
+    return _where(names, lambda channel, point: (channel if channel in _BY_CHANNEL else point) in prefixes)
+
+
+def _where(names: tuple[str, ...], wanted: Callable[[str, str], bool]) -> NDArray[np.int64]:
+    """Features whose channel and point are wanted, both told without what follows a bracket or a colon."""
+    parts = ([part.split("[")[0].split(":")[0] for part in name.split("@", 1)] for name in names)
+    return np.array([at for at, (channel, point) in enumerate(parts) if wanted(channel, point)], np.int64)
 
 
 class Trials:

@@ -42,6 +42,22 @@ class FittedScorer:
         return OnnxScorer(self.model)
 
 
+def prefix_names(nodes: Sequence[NodeProto], constants: Sequence[TensorProto], prefix: str, *, keep: str) -> None:
+    """Put a prefix before all names but one, so that a graph may hold several of the same kind.
+
+    Args:
+        nodes: Changed in place.
+        constants: Of these nodes; changed in place.
+        prefix: What to put before.
+        keep: The name of what comes from without.
+    """
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [name if name == keep else prefix + name for name in names]
+    for constant in constants:
+        constant.name = prefix + constant.name
+
+
 def scorer_graph(nodes: Sequence[NodeProto], constants: Sequence[TensorProto], features: int) -> ModelProto:
     """Wrap nodes that read `features` and write `score` into a checked model.
 

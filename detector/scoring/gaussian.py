@@ -58,18 +58,15 @@ class Gaussian:
         found: NDArray[np.float64] = np.square(along * self.weights).sum(axis=1) + np.square(rest).sum(axis=1)
         return found
 
-    def nodes(self, features: str, output: str, prefix: str = "") -> tuple[list[NodeProto], list[TensorProto]]:
-        """`distances` as nodes of a graph, ``features (N, F) -> output (N, 1)``, and their constants.
-
-        All names within begin with the prefix: a graph may hold several.
-        """
+    def nodes(self, features: str, output: str) -> tuple[list[NodeProto], list[TensorProto]]:
+        """`distances` as nodes of a graph, ``features (N, F) -> output (N, 1)``, and their constants."""
         values = (self.mean, self.inverse_scale, self.directions, self.directions.T, self.weights, self.rest_weight)
         constants = [
-            numpy_helper.from_array(np.asarray(value, np.float32), prefix + name)
+            numpy_helper.from_array(np.asarray(value, np.float32), name)
             for name, value in zip(CONSTANTS, values, strict=True)
         ]
         steps = (
-            ("Sub", ("features", "mean"), "centred"),
+            ("Sub", (features, "mean"), "centred"),
             ("Mul", ("centred", "inverse_scale"), "standardised"),
             ("MatMul", ("standardised", "directions"), "along"),
             ("MatMul", ("along", "directions_back"), "explained"),
@@ -77,14 +74,9 @@ class Gaussian:
             ("Mul", ("along", "weights"), "weighted_along"),
             ("Mul", ("unexplained", "rest_weight"), "weighted_rest"),
         )
-
-        def named(name: str) -> str:
-            return features if name == "features" else prefix + name
-
-        nodes = [helper.make_node(kind, [*map(named, inputs)], [named(name)]) for kind, inputs, name in steps]
-        weighted = [named("weighted_along"), named("weighted_rest")]
-        nodes.append(helper.make_node("Concat", weighted, [named("weighted")], axis=1))
-        nodes.append(helper.make_node("ReduceSumSquare", [named("weighted")], [output], axes=[1], keepdims=1))
+        nodes = [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps]
+        nodes.append(helper.make_node("Concat", ["weighted_along", "weighted_rest"], ["weighted"], axis=1))
+        nodes.append(helper.make_node("ReduceSumSquare", ["weighted"], [output], axes=[1], keepdims=1))
         return nodes, constants
 
 

@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from detector.errors import CalibrationError
-from detector.scoring.fitted import FittedScorer, scorer_graph
+from detector.scoring.fitted import FittedScorer, prefix_names, scorer_graph
 from detector.scoring.gaussian import MIN_IMAGES
 from detector.scoring.runner import INPUT, OUTPUT
 from detector.scoring.tail import Tail, fit_tail
@@ -121,7 +121,8 @@ def _graph(trees: HistGradientBoostingClassifier, tails: Mapping[str, Tail], dou
     ]
     parts = ["surprise", "doubt"]
     for prefix, tail in tails.items():
-        more_nodes, more_constants = tail.nodes(INPUT, f"{prefix}tail", prefix)
+        more_nodes, more_constants = tail.nodes(INPUT, "tail")
+        prefix_names(more_nodes, more_constants, prefix, keep=INPUT)
         nodes, constants, parts = nodes + more_nodes, constants + more_constants, [*parts, f"{prefix}tail"]
     nodes.append(helper.make_node("Sum", parts, ["scores"]))
     nodes.append(helper.make_node("Squeeze", ["scores", "column"], [OUTPUT]))

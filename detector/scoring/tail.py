@@ -26,7 +26,7 @@ COLUMNS: Final = "columns"
 BEGINS: Final = "begins"
 SLOPE: Final = "slope"
 """Constants of the graph beside the Gaussian's: which features it reads, the logarithm of the distance where the tail
-begins, and its nats per unit of it. Each name comes after the tail's own prefix."""
+begins, and its nats per unit of it."""
 _LEAST_DISTANCE = 1e-6
 
 
@@ -46,21 +46,21 @@ class Tail:
     begins: float
     slope: float
 
-    def nodes(self, features: str, output: str, prefix: str) -> tuple[list[NodeProto], list[TensorProto]]:
+    def nodes(self, features: str, output: str) -> tuple[list[NodeProto], list[TensorProto]]:
         """As nodes of a graph, ``features (N, F) -> output (N, 1)`` in nats, and their constants."""
-        nodes, constants = self.gaussian.nodes(f"{prefix}read", f"{prefix}distances", prefix)
-        nodes.insert(0, helper.make_node("Gather", [features, prefix + COLUMNS], [f"{prefix}read"], axis=1))
+        nodes, constants = self.gaussian.nodes("read", "distances")
+        nodes.insert(0, helper.make_node("Gather", [features, COLUMNS], ["read"], axis=1))
         steps = (
-            ("Log", (f"{prefix}distances",), f"{prefix}log_distances"),
-            ("Sub", (f"{prefix}log_distances", prefix + BEGINS), f"{prefix}beyond"),
-            ("Relu", (f"{prefix}beyond",), f"{prefix}beyond_only"),
-            ("Mul", (f"{prefix}beyond_only", prefix + SLOPE), output),
+            ("Log", ("distances",), "log_distances"),
+            ("Sub", ("log_distances", BEGINS), "beyond"),
+            ("Relu", ("beyond",), "beyond_only"),
+            ("Mul", ("beyond_only", SLOPE), output),
         )
         nodes += [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps]
         constants += [
-            numpy_helper.from_array(self.columns.astype(np.int64), prefix + COLUMNS),
-            helper.make_tensor(prefix + BEGINS, 1, [], [self.begins]),
-            helper.make_tensor(prefix + SLOPE, 1, [], [self.slope]),
+            numpy_helper.from_array(self.columns.astype(np.int64), COLUMNS),
+            helper.make_tensor(BEGINS, 1, [], [self.begins]),
+            helper.make_tensor(SLOPE, 1, [], [self.slope]),
         ]
         return nodes, constants
 
