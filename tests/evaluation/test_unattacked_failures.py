@@ -18,7 +18,7 @@ HUGE = 2**32 - 1
 
 
 def _idx(*sizes: int, magic: int = 0x803, pixels: bytes = PIXELS) -> bytes:
-    return gzip.compress(struct.pack(f">{1 + len(sizes)}I", magic, *sizes) + pixels)
+    return gzip.compress(struct.pack(f">{1 + len(sizes)}I", magic, *sizes) + pixels, mtime=0)
 
 
 def _flipped(data: bytes) -> bytes:
@@ -35,7 +35,7 @@ def _flipped(data: bytes) -> bytes:
         (_idx(5, 4, 3)[:5], "unreadable"),
         (_idx(60, magic=0x801), "not a gzipped idx file"),
         (_idx(5, 4, 3, magic=0xD03), "not a gzipped idx file"),
-        (gzip.compress(b""), "not a gzipped idx file"),
+        (gzip.compress(b"", mtime=0), "not a gzipped idx file"),
         (_idx(5, 4, pixels=b""), "cut off within its header"),
         (_idx(5, 4, 4), "cut off"),
         (_idx(0, 4, 3), "holds no pixels"),
