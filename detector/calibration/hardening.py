@@ -81,7 +81,7 @@ def adaptive_successes(
         return found
 
     depends = {"scorer": scorer, "images": len(rows), "turn": turn, "budgets": budgets, "steps": _STEPS}
-    arrays, _ = measured.store.run("hardening", run, **depends)
+    arrays, _ = measured.store.run("hardening", run, **measured.walked_json, **depends)
     return {name: features for name, features in arrays.items() if len(features)}
 
 

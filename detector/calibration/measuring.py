@@ -6,7 +6,7 @@ Each measurement that takes long is a stage of the store, found again after an i
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ class Measurements:
     @cached_property
     def prototypes(self) -> Prototypes:
         """Where the prototype paths lead."""
-        arrays, found = self.store.run("prototypes", self._make_prototypes)
+        arrays, found = self.store.run("prototypes", self._make_prototypes, options=asdict(self._options.prototypes))
         if found:
             self._progress.note("prototypes: found, from an earlier run")
         return Prototypes(arrays["images"], arrays["losses"])
@@ -133,7 +133,7 @@ class Measurements:
         def images(chunk: slice) -> Float32Array:
             return everyday(self.images_at(rows[chunk]), seed=self._options.seed + chunk.start)
 
-        return self._features("corrupted images", len(rows), images, {})
+        return self._features("corrupted images", len(rows), images, {"copies": copies})
 
     @cached_property
     def moved(self) -> dict[str, tuple[ThreatModel, AttackedImages]]:
@@ -170,7 +170,7 @@ class Measurements:
     def attacked(self) -> dict[str, tuple[Float32Array, NDArray[np.int64]]]:
         """Per attack that moved any image: the features of its successes, and which attacked image each came from."""
         return {
-            name: (self._features(name, len(moved.rows), moved.images.__getitem__, {"attack": name}), moved.rows)
+            name: (self._features(name, len(moved.rows), moved.images.__getitem__, self.attack_json(name)), moved.rows)
             for name, (_, moved) in self.moved.items()
             if len(moved.rows)
         }
@@ -198,8 +198,21 @@ class Measurements:
             for name, (features, rows) in self.attacked.items()
         }
 
+    @property
+    def walked_json(self) -> dict[str, Any]:
+        """All that decides a profile but the image, JSON-ready."""
+        return {"prototypes": asdict(self._options.prototypes), "plan": self.plan.to_json()}
+
+    def attack_json(self, name: str) -> dict[str, Any]:
+        """All that decides an attack's images, JSON-ready."""
+        return {
+            "attack": name,
+            "attack_images": self._options.attack_images,
+            "work_per_attack": self._options.work_per_attack,
+        }
+
     def _identity(self) -> dict[str, Any]:
-        """All that decides every stage."""
+        """What every stage depends on; what only some depend on is said with those."""
         gradients = self._inputs.gradients
         answers = gradients.logits(self.images_at(slice(_IDENTIFYING))).tobytes() if gradients else b""
         return {
@@ -207,7 +220,8 @@ class Measurements:
             "gradients": hashlib.sha256(answers).hexdigest() if gradients else None,
             "images": self._inputs.images.digest,
             "image_spec": self._classifier.spec.to_json(),
-            "options": self._options.measured_json(),
+            "fit_fraction": self._options.fit_fraction,
+            "seed": self._options.seed,
             "tools": tool_versions(),
         }
 
@@ -250,7 +264,7 @@ class Measurements:
 
             return {"features": self._in_chunks(f"Walking paths of {title}", count, chunk)}
 
-        arrays, _ = self.store.run(f"profiles of {title}", walk, **depends)
+        arrays, _ = self.store.run(f"profiles of {title}", walk, **self.walked_json, **depends)
         return arrays["features"]
 
     def _attack(self, model: ThreatModel, target: AttackTarget) -> AttackedImages:
@@ -260,7 +274,7 @@ class Measurements:
                 moved = attack_successfully(model, self._classifier, target, seed=seed, on_progress=advance)
             return {"images": moved.images, "rows": moved.rows}
 
-        arrays, _ = self.store.run(f"attack {model.name}", attack, attack=model.name)
+        arrays, _ = self.store.run(f"attack {model.name}", attack, **self.attack_json(model.name))
         return AttackedImages(arrays["images"], arrays["rows"])
 
     def _in_chunks(self, title: str, count: int, compute: Callable[[slice], Float32Array]) -> Float32Array:

@@ -125,10 +125,6 @@ class CalibrationOptions:
             self.residuals,
         )
 
-    def measured_json(self) -> dict[str, Any]:
-        """`to_json` of all that decides what is measured; hardening comes after it."""
-        return {name: value for name, value in self.to_json().items() if not name.startswith("hardening_")}
-
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready record for provenance."""
         return {**asdict(self), "attacks": [model.name for model in self.attacks]}

@@ -49,7 +49,9 @@ def _result(material: Material, peer: Peer) -> ScorerResult:
         f"peer {peer.name}",
         lambda: _scores(material, peer),
         attacks=[[name, len(a.rows)] for name, a in material.attacked.items()],
-        options=material.options.to_json(),
+        trained=[material.measured.attack_json(name) for name in material.measured.moved],
+        images=material.options.peer_images,
+        seed=material.options.seed,
     )
     measured, (calibration, benign, _) = material.measured, material.options.peer_images
     predicted = measured.predicted[measured.split.calibration[:calibration]]

@@ -55,7 +55,7 @@ class EvaluationOptions:
     peers: bool = True
     peer_images: tuple[int, int, int] = (800, 800, 60)
     adaptive_images: int = 32
-    adaptive_steps: int = 40
+    adaptive_steps: int = 100
     adaptive_queries: int = 300
     adaptive_budgets: tuple[float, ...] = (2.0, 8.0, 32.0)
     hardening_images: int = 0

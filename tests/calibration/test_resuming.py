@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,6 +62,17 @@ def test_other_options_take_nothing_from_an_interrupted_run(inputs: CalibrationI
     told = Recorder()
     calibrate(inputs, quick_options(seed=1), out, progress=told)
     assert told.stages == ["Classifying images", "Synthesising prototypes", "Walking paths of benign images"]
+
+
+def test_another_plan_takes_over_the_attacks(inputs: CalibrationInputs, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    before = _interrupted(inputs, out, "Walking paths of CW")
+    attacks = [stage for stage in before.stages if stage.startswith("Attacking")]
+    told = Recorder()
+    calibrate(inputs, replace(OPTIONS, residuals=True), out, progress=told)
+    assert attacks
+    assert not [stage for stage in told.stages if stage.startswith("Attacking")]
+    assert "Walking paths of benign images" in told.stages
 
 
 def test_interrupted_while_replacing_the_old_bundle_stays(inputs: CalibrationInputs, tmp_path: Path) -> None:
