@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
@@ -212,6 +212,9 @@ class PathProfile:
         return path_margins(self.logits, self.predicted)
 
 
+_Real = TypeVar("_Real", np.float32, np.float64)
+
+
 def runner_up_classes(logits: Float32Array) -> NDArray[np.int64]:
     """int64 (N,): the class with the second largest of `logits` (N, classes); ties go to the lower index."""
     masked = logits.copy()
@@ -219,32 +222,32 @@ def runner_up_classes(logits: Float32Array) -> NDArray[np.int64]:
     return np.argmax(masked, axis=1)
 
 
-def path_losses(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
+def path_losses(logits: NDArray[_Real], classes: NDArray[np.int64]) -> NDArray[_Real]:
     """Cross-entropy of one class per image along its paths.
 
     Args:
-        logits: float32 (N, ..., classes), such as (N, paths, grid, classes).
+        logits: float32 or float64 (N, ..., classes), such as (N, paths, grid, classes).
         classes: int64 (N,), the class per image.
 
     Returns:
-        float32 (N, ...), nats, >= 0.
+        (N, ...), of the same dtype, nats, >= 0.
     """
     top = logits.max(axis=-1, keepdims=True)
     log_total = np.log(np.exp(logits - top).sum(axis=-1)) + top[..., 0]
     return np.maximum(log_total - logits_of(logits, classes), 0)
 
 
-def path_margins(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
+def path_margins(logits: NDArray[_Real], classes: NDArray[np.int64]) -> NDArray[_Real]:
     """One class's logit minus the largest other logit, shapes as in `path_losses`; any sign."""
     others = logits.copy()
     np.put_along_axis(others, _aligned(classes, logits), -np.inf, axis=-1)
     return logits_of(logits, classes) - others.max(axis=-1)
 
 
-def logits_of(logits: Float32Array, classes: NDArray[np.int64]) -> Float32Array:
+def logits_of(logits: NDArray[_Real], classes: NDArray[np.int64]) -> NDArray[_Real]:
     """One class's logit per image along its paths, shapes as in `path_losses`."""
     return np.take_along_axis(logits, _aligned(classes, logits), axis=-1)[..., 0]
 
 
-def _aligned(classes: NDArray[np.int64], logits: Float32Array) -> NDArray[np.int64]:
+def _aligned(classes: NDArray[np.int64], logits: NDArray[_Real]) -> NDArray[np.int64]:
     return classes.reshape(-1, *(1,) * (logits.ndim - 1))

@@ -8,7 +8,7 @@ every other tapped point.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def profile_features(profile: PathProfile) -> Float32Array:
         float32 (N, features), in the order of `feature_names`.
     """
     points = _points(profile)
-    features = _channels(points, profile.predicted, profile.runner_up)
+    features: list[NDArray[np.floating[Any]]] = [*_channels(points, profile.predicted, profile.runner_up)]
     if profile.taps is not None:
         start = profile.taps[:, :1]
         features += [start[:, 0], (profile.taps[:, 1:] - start).reshape(len(start), -1)]
@@ -66,15 +66,20 @@ def profile_features(profile: PathProfile) -> Float32Array:
     return np.concatenate(features, axis=1, dtype=np.float32)
 
 
-def _points(profile: PathProfile) -> Float32Array:
-    """Logits (N, points, classes): the image's first and once, then those of its paths and views."""
+def _points(profile: PathProfile) -> NDArray[np.float64]:
+    """Logits (N, points, classes): the image's first and once, then those of its paths and views.
+
+    In double precision, so that features hang on the logits alone and not on the order in which an engine adds them up.
+    """
     logits = profile.logits
     inner = logits[:, :, 1:].reshape(len(logits), -1, logits.shape[3])
     views = () if profile.views is None else (profile.views,)
-    return np.concatenate([logits[:, 0, :1], inner, *views], axis=1)
+    return np.concatenate([logits[:, 0, :1], inner, *views], axis=1, dtype=np.float64)
 
 
-def _channels(points: Float32Array, predicted: NDArray[np.int64], runner_up: NDArray[np.int64]) -> list[Float32Array]:
+def _channels(
+    points: NDArray[np.float64], predicted: NDArray[np.int64], runner_up: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
     """The channels of logits, each (N, points), in the order of `CHANNELS`."""
     own = logits_of(points, predicted)
     centre = points.mean(axis=-1)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MIN_IMAGES: Final = 20
 MOST_DIRECTIONS: Final = 128
 _LEAST_VARIANCE = 1e-9
+_ROUNDING = 1e-5  # of a feature's size: it does not vary where it varies by less
 CONSTANTS: Final = ("mean", "inverse_scale", "directions", "directions_back", "weights", "rest_weight")
 """Names of the graph's constants, in the order of `Gaussian`'s fields but for the transposed copy of `directions`."""
 
@@ -76,7 +77,10 @@ class Gaussian:
         )
         nodes = [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps]
         nodes.append(helper.make_node("Concat", ["weighted_along", "weighted_rest"], ["weighted"], axis=1))
-        nodes.append(helper.make_node("ReduceSumSquare", ["weighted"], [output], axes=[1], keepdims=1))
+        # A sum whose axes are an input reads alike in every opset that a classifier's graph may bring.
+        nodes.append(helper.make_node("Mul", ["weighted", "weighted"], ["squares"]))
+        nodes.append(helper.make_node("ReduceSum", ["squares", "last_axis"], [output], keepdims=1))
+        constants.append(numpy_helper.from_array(np.array([1], np.int64), "last_axis"))
         return nodes, constants
 
 
@@ -97,7 +101,8 @@ def fit_gaussian(benign: Float32Array) -> Gaussian:
 def _fitted(benign: Float32Array) -> Gaussian:
     exact = benign.astype(np.float64)
     mean, deviation = exact.mean(axis=0), exact.std(axis=0)
-    inverse_scale = np.divide(1, deviation, out=np.ones_like(deviation), where=deviation > 0)
+    varies = deviation > _ROUNDING * np.maximum(np.abs(mean), 1)
+    inverse_scale = np.divide(1, deviation, out=np.ones_like(deviation), where=varies)
     standardised = (exact - mean) * inverse_scale
     shrinkage = float(ledoit_wolf_shrinkage(standardised, assume_centered=True))
     total = np.square(standardised).sum() / len(exact)

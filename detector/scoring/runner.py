@@ -35,13 +35,20 @@ class OnnxScorer:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own untyped family
             raise BundleError(f"the scorer graph can't be loaded: {error}") from error
-        inputs = [i.name for i in self._session.get_inputs()]
-        outputs = [o.name for o in self._session.get_outputs()]
-        if inputs != [INPUT] or outputs != [OUTPUT]:
-            raise BundleError(f"the scorer graph must map '{INPUT}' to '{OUTPUT}', not {inputs} to {outputs}")
+        check_ports([i.name for i in self._session.get_inputs()], [o.name for o in self._session.get_outputs()])
         self.features: int = self._session.get_inputs()[0].shape[1]
 
     def score(self, features: Float32Array) -> Float32Array:
         """Score features: float32 (N, F) to float32 (N,), nats, >= 0; higher means more adversarial."""
         (scores,) = self._session.run([OUTPUT], {INPUT: features})
         return np.asarray(scores, np.float32).reshape(len(features))
+
+
+def check_ports(inputs: list[str], outputs: list[str]) -> None:
+    """Check that a graph has a scorer's input and output.
+
+    Raises:
+        BundleError: It has others.
+    """
+    if inputs != [INPUT] or outputs != [OUTPUT]:
+        raise BundleError(f"the scorer graph must map '{INPUT}' to '{OUTPUT}', not {inputs} to {outputs}")

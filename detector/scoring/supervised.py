@@ -40,6 +40,7 @@ PROFILE_TAIL: Final = "profile."
 RESIDUAL_TAIL: Final = "residual."
 """Prefixes of the tails' constants in the graph: of all features, and of the noise residuals alone."""
 _CORRUPTED_SHARE = 0.45
+_STEP = 1e-4  # of a feature's standard deviation
 _TAIL_QUANTILE = 0.995  # of benign distances
 _RESIDUAL_TAIL_QUANTILE = 0.97
 _TREES: Final = {
@@ -95,8 +96,17 @@ def fit_supervised(
     adversarial = np.arange(len(features)) >= len(usual)
     weights += [np.full(len(g), sum(map(np.sum, weights)) / len(groups) / len(g)) for g in groups]
     trees = HistGradientBoostingClassifier(**_TREES, random_state=seed)
-    trees.fit(features, adversarial, sample_weight=np.concatenate(weights))
+    trees.fit(_rounded(features), adversarial, sample_weight=np.concatenate(weights))
     return FittedScorer(NAME, _graph(trees, tails, doubt).SerializeToString(deterministic=True))
+
+
+def _rounded(features: Float32Array) -> Float32Array:
+    """Features without what rounding alone may change, so that no split is made between two values of one number.
+
+    Another engine or processor rounds otherwise: a split within the rounding would send an image either way.
+    """
+    step = np.maximum(_STEP * features.std(axis=0), np.finfo(np.float32).tiny)
+    return (np.rint(features / step) * step).astype(np.float32)
 
 
 def _usual(benign: Float32Array, corrupted: Float32Array | None) -> tuple[Float32Array, list[NDArray[np.float64]]]:

@@ -27,12 +27,14 @@ def _features(count: int, seed: int, shift: float = 0.0, feature: int = 0) -> Fl
 
 
 def _twin(benign: Float32Array, attacked: list[Float32Array], weights: list[float]) -> HistGradientBoostingClassifier:
-    """scikit-learn's own trees, with one weight per group."""
+    """scikit-learn's own trees on rounded features, with one weight per group."""
     groups = [benign, *attacked]
     sample_weights = np.repeat([1.0, *weights], [len(group) for group in groups])
     labels = np.repeat([False, *(True for _ in attacked)], [len(group) for group in groups])
+    features = np.concatenate(groups)
+    step = 1e-4 * features.std(axis=0)
     return HistGradientBoostingClassifier(**_TREES, random_state=0).fit(
-        np.concatenate(groups), labels, sample_weight=sample_weights
+        np.rint(features / step) * step, labels, sample_weight=sample_weights
     )
 
 
