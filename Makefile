@@ -8,7 +8,7 @@ TORCH := torch==2.13.0
 SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 clean
+.PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -55,6 +55,12 @@ evaluate-cifar10: $(INSTALLED) ## Measure the guard on CIFAR-10 against every at
 
 evaluate-quick: $(INSTALLED) ## The same with a few cheap attacks (5 minutes)
 	$(BIN)/isthmus evaluate $(CIFAR10) --other-images $(MNIST) --out evaluation-output/quick --quick
+
+bench: $(INSTALLED) bundles/cifar10 ## Speed, as ratios taken in one run; docs/performance.md has a table
+	$(BIN)/python -m benchmarks.engines bundles/cifar10
+
+bundles/cifar10:
+	$(MAKE) calibrate-cifar10
 
 calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 classifier
 	$(BIN)/isthmus calibrate $(CIFAR10) --out bundles/cifar10

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from detector.bundle import read_bundle
 from detector.classifiers.onnx import OnnxClassifier
+from detector.engine.choice import EngineChoice
+from detector.engine.fused import FusedEngine
 from detector.engine.reference import ReferenceEngine
-from detector.errors import BundleError, ClassifierError, ClassifierMismatchError
+from detector.errors import BundleError, ClassifierError, ClassifierMismatchError, FusionError
 from detector.images import to_canonical
-from detector.paths import barriers
-from detector.residuals import residual_count
-from detector.scoring.features import feature_names, profile_features
-from detector.scoring.runner import OnnxScorer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     from detector.bundle import Bundle
     from detector.classifiers.base import Classifier, Float32Array
+    from detector.engine.base import Engine
     from detector.profiles import PathProfile
     from detector.verdicts import Verdict
 
+_LOG = logging.getLogger("isthmus")
 _CANARY_TOLERANCE = (
     0.02  # of the logits' spread: other processors round differently, other classifiers answer differently
 )
@@ -83,36 +85,47 @@ class Detector:
 
     Args:
         bundle: A verified bundle.
-        classifier: What to ask at every point of the paths; None runs the bundle's own graph.
+        classifier: What to ask at every point of the paths, by the reference engine; None runs the bundle's own graph.
         threads: CPU threads of the bundle's classifier; None leaves the choice to ONNX Runtime.
+        engine: What runs the bundle's own graph.
+
+    Attributes:
+        description: One line for people: what runs, and on which device.
 
     Raises:
-        BundleError: Its graphs don't fit its manifest.
+        BundleError: Its graphs don't fit its manifest, or the guard can't be one graph and must be.
         ClassifierMismatchError: The classifier does not give the answers stored at calibration.
     """
 
-    def __init__(self, bundle: Bundle, *, classifier: Classifier | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        classifier: Classifier | None = None,
+        threads: int | None = None,
+        engine: EngineChoice = EngineChoice.AUTO,
+    ) -> None:
         self.bundle = bundle
-        self.classifier = classifier or _bundled_classifier(bundle, threads)
-        _check_canaries(bundle, self.classifier)
-        self._engine = ReferenceEngine(self.classifier, bundle.parts.prototypes, bundle.manifest.plan)
-        self._scorer = OnnxScorer(bundle.parts.scorer)
-        residuals = residual_count(bundle.manifest.spec.shape)
-        wanted = len(feature_names(bundle.manifest.plan, self.classifier.tap_count, residuals))
-        if self._scorer.features != wanted:
-            raise BundleError(
-                f"the scorer reads {self._scorer.features} features, but the path plan and the classifier's taps give "
-                f"{wanted}"
-            )
+        self._classifier, self._threads = classifier, threads
+        if classifier is not None:
+            _check_fit(bundle, classifier)
+        self._engine = self._opened(engine if classifier is None else EngineChoice.REFERENCE)
+        self.description = self._engine.description
+        _check_canaries(bundle, self._engine)
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int | None = None) -> Self:
+    def load(cls, path: str | Path, *, threads: int | None = None, engine: EngineChoice = EngineChoice.AUTO) -> Self:
         """Read, verify and start a bundle folder.
 
         Raises:
             BundleError: It can't be used; the message says why and names the file.
         """
-        return cls(read_bundle(path), threads=threads)
+        return cls(read_bundle(path), threads=threads, engine=engine)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier alone."""
+        return self._classifier or _bundled_classifier(self.bundle, self._threads)
 
     def score(self, images: NDArray[Any]) -> Detection:
         """Score images as callers have them.
@@ -128,20 +141,27 @@ class Detector:
 
     def score_canonical(self, images: Float32Array) -> Detection:
         """Score images that are canonical already: float32 (N, channels, height, width) in [0, 1], N >= 1."""
-        profile = self._engine.profile(images)
-        scores = self._scorer.score(profile_features(profile))
-        p_values = self.bundle.parts.calibration.p_values(scores, profile.predicted)
-        barrier = barriers(profile, self.bundle.parts.prototypes)
+        found = self._engine.evidence(images)
         return Detection(
-            predicted=profile.predicted,
-            labels=tuple(self.bundle.manifest.labels[c] for c in profile.predicted),
-            scores=scores,
-            p_values=p_values,
-            verdicts=self.bundle.manifest.rates.verdicts(p_values),
-            barrier_heights=barrier.heights,
-            barrier_gaps=barrier.gaps,
-            profile=profile,
+            predicted=found.profile.predicted,
+            labels=tuple(self.bundle.manifest.labels[c] for c in found.profile.predicted),
+            scores=found.scores,
+            p_values=found.p_values,
+            verdicts=self.bundle.manifest.rates.verdicts(found.p_values),
+            barrier_heights=found.barriers.heights,
+            barrier_gaps=found.barriers.gaps,
+            profile=found.profile,
         )
+
+    def _opened(self, choice: EngineChoice) -> Engine:
+        if choice is not EngineChoice.REFERENCE:
+            try:
+                return FusedEngine(self.bundle, threads=self._threads)
+            except FusionError as error:
+                if choice is EngineChoice.FUSED:
+                    raise
+                _LOG.warning("the reference engine runs this bundle, slower than the fused one: %s", error)
+        return ReferenceEngine(self.bundle, self.classifier)
 
 
 def _bundled_classifier(bundle: Bundle, threads: int | None) -> OnnxClassifier:
@@ -158,15 +178,19 @@ def _bundled_classifier(bundle: Bundle, threads: int | None) -> OnnxClassifier:
         raise BundleError(f"the bundle's classifier does not fit its manifest: {error}") from error
 
 
-def _check_canaries(bundle: Bundle, classifier: Classifier) -> None:
-    """Refuse a classifier that isn't the calibrated one."""
-    wanted = bundle.parts.canaries.logits
+def _check_fit(bundle: Bundle, classifier: Classifier) -> None:
+    """Refuse a classifier of other images or classes."""
     if classifier.spec.shape != bundle.manifest.spec.shape or len(classifier.labels) != len(bundle.manifest.labels):
         raise ClassifierMismatchError(
             f"the classifier takes {classifier.spec.shape} and knows {len(classifier.labels)} classes; the bundle was "
             f"calibrated for {bundle.manifest.spec.shape} and {len(bundle.manifest.labels)}"
         )
-    given = classifier.logits(bundle.parts.canaries.images)
+
+
+def _check_canaries(bundle: Bundle, engine: Engine) -> None:
+    """Refuse a classifier that isn't the calibrated one."""
+    wanted = bundle.parts.canaries.logits
+    given = engine.evidence(bundle.parts.canaries.images).profile.image_logits
     # Log-probabilities and logits differ by a constant per image, which means nothing.
     difference = np.abs((given - given.mean(1, keepdims=True)) - (wanted - wanted.mean(1, keepdims=True))).max()
     allowed = _CANARY_TOLERANCE * max(float(wanted.std()), 1e-6)

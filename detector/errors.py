@@ -6,6 +6,7 @@ The tree (the transport maps each branch to one status code, in one place)::
     +-- InvalidInputError          the caller's data is wrong; names the field (and the image's index)
     +-- LimitExceededError         the caller's data is too large; names the field, the limit and the value
     +-- OverloadedError            the queue is full; says when to try again
+    +-- NotFoundError              what the caller asks for is not here; says what is
     +-- NotReadyError              starting or draining
     +-- DeadlineError              the caller's deadline passed before there was an answer
     +-- ServiceFailedError         the service failed; only its log says why, under the id in the message
@@ -13,7 +14,8 @@ The tree (the transport maps each branch to one status code, in one place)::
     +-- BundleError                a bundle can't be used; names the file
     |   +-- BundleIntegrityError   missing, altered or half-written file
     |   +-- BundleSchemaError      made by a newer (or unknown) schema
-    |   `-- ClassifierMismatchError  the running classifier isn't the calibrated one
+    |   +-- ClassifierMismatchError  the running classifier isn't the calibrated one
+    |   `-- FusionError            its guard can't be one graph; the reference engine runs it
     +-- ClassifierError            a classifier can't be loaded or breaks its contract
     |   `-- GradientsUnavailableError  no way to differentiate it
     +-- DataError                  a folder, zip, npz or data set can't be read, or has the wrong labels
@@ -67,6 +69,10 @@ class OverloadedError(IsthmusError):
         self.retry_after = retry_after
 
 
+class NotFoundError(IsthmusError):
+    """What the caller asks for is not here."""
+
+
 class NotReadyError(IsthmusError):
     """The service is starting or draining."""
 
@@ -97,6 +103,10 @@ class BundleSchemaError(BundleError):
 
 class ClassifierMismatchError(BundleError):
     """The running classifier does not give the answers stored at calibration."""
+
+
+class FusionError(BundleError):
+    """A bundle's guard can't be written as one graph."""
 
 
 class ClassifierError(IsthmusError):

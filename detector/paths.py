@@ -103,19 +103,23 @@ def view_images(images: Float32Array, view: View) -> Float32Array:
         case View.MIRROR:
             return images[..., ::-1]
         case View.SHIFT:
-            height, width = images.shape[-2:]
-            rows, columns = (np.maximum(np.arange(n) - max(1, n // _SHIFT_SHARE), 0) for n in (height, width))
+            rows, columns = (shifted_indices(size) for size in images.shape[-2:])
             return images[..., rows[:, None], columns]
+
+
+def shifted_indices(size: int) -> NDArray[np.int64]:
+    """Which row, or column, each one of a shifted view shows: int64 (size,)."""
+    return np.maximum(np.arange(size) - max(1, size // _SHIFT_SHARE), 0)
 
 
 def gaussian_blur(images: Float32Array, sigma: float) -> Float32Array:
     """Blur images (..., height, width) with a Gaussian of `sigma` pixels; edges are mirrored."""
-    rows = _blur_matrix(images.shape[-2], sigma)
-    columns = _blur_matrix(images.shape[-1], sigma)
+    rows = blur_matrix(images.shape[-2], sigma)
+    columns = blur_matrix(images.shape[-1], sigma)
     return np.matmul(np.matmul(rows, images), columns.T, dtype=np.float32)
 
 
-def _blur_matrix(size: int, sigma: float) -> Float32Array:
+def blur_matrix(size: int, sigma: float) -> Float32Array:
     """The blur along one axis as a (size, size) matrix, whose rows sum to 1."""
     radius = int(_BLUR_TRUNCATE * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)

@@ -13,7 +13,7 @@ from google.rpc import status_pb2
 from grpc_tools import protoc
 
 PROTOS = Path(__file__).resolve().parent
-SOURCES = ("isthmus/v1/detector.proto",)
+SOURCES = ("isthmus/v1/detector.proto", "isthmus/inference/v2/inference.proto")
 
 
 def generate(out: Path) -> None:

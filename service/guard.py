@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from detector.errors import NotReadyError
 from detector.versions import project_version
@@ -13,10 +13,16 @@ from service.convert import RequestLimits
 from service.reader import RequestReader
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from detector import Detection
+    from detector.errors import IsthmusError
     from isthmus.v1 import detector_pb2 as pb
     from service.metrics import GuardMetrics
-    from service.ports import Scorer
+    from service.ports import LoadedBundle, Scorer
     from service.settings import ServiceSettings
+
+Answer = TypeVar("Answer")
 
 # A reply of more images is built off the event loop.
 _INLINE_IMAGES: Final = 16
@@ -56,11 +62,16 @@ class Guard:
             OverloadedError: There is no room.
             DeadlineError: The caller's time passed.
         """
-        try:
-            return await self._score(request, time_left)
-        except (Exception, asyncio.CancelledError) as error:
-            self._metrics.rejected(status.reason(error), _claimed_images(request, self._limits))
-            raise
+        return await self._counted(request, self._score(request, time_left))
+
+    async def detections(self, request: pb.ScoreRequest, *, time_left: float | None) -> tuple[Detection, ...]:
+        """The answers to a request, in any number of parts; arguments and errors as for `score`."""
+        return await self._counted(request, self._detections(request, time_left))
+
+    @property
+    def bundle(self) -> LoadedBundle:
+        """What is loaded."""
+        return self._bundle
 
     def describe(self) -> pb.GetDetectorResponse:
         """Describe the detector."""
@@ -71,18 +82,38 @@ class Guard:
         await self._batcher.close()
         self._reader.close()
 
+    async def _counted(self, request: pb.ScoreRequest, answer: Awaitable[Answer]) -> Answer:
+        """Count the images of a request that fails."""
+        try:
+            return await answer
+        except (Exception, asyncio.CancelledError) as error:
+            self._metrics.rejected(status.reason(error), _claimed_images(request, self._limits))
+            raise
+
+    async def _detections(self, request: pb.ScoreRequest, time_left: float | None) -> tuple[Detection, ...]:
+        count = self._reader.count(request)
+        with self._batcher.admit(count):
+            parts, _ = await self._answers(request, count, time_left)
+            return parts
+
+    async def _answers(
+        self, request: pb.ScoreRequest, count: int, time_left: float | None
+    ) -> tuple[tuple[Detection, ...], Mapping[int, IsthmusError]]:
+        """The answers to the good images of an admitted request, and what is wrong with the others."""
+        inputs = await self._reader.read(request, count)
+        parts = await self._batcher.score(inputs.images, time_left=time_left) if len(inputs.images) else ()
+        self._metrics.scored(parts)
+        for error in inputs.errors.values():
+            self._metrics.rejected(status.reason(error), 1)
+        return parts, inputs.errors
+
     async def _score(self, request: pb.ScoreRequest, time_left: float | None) -> pb.ScoreResponse:
         count = self._reader.count(request)
         with self._batcher.admit(count):
-            inputs = await self._reader.read(request, count)
-            good = len(inputs.images)
-            parts = await self._batcher.score(inputs.images, time_left=time_left) if good else ()
-            self._metrics.scored(parts)
-            for error in inputs.errors.values():
-                self._metrics.rejected(status.reason(error), 1)
+            parts, errors = await self._answers(request, count, time_left)
             if count <= _INLINE_IMAGES:
-                return replies.score_response(request, self._bundle, parts, inputs.errors)
-            return await self._reader.run(lambda: replies.score_response(request, self._bundle, parts, inputs.errors))
+                return replies.score_response(request, self._bundle, parts, errors)
+            return await self._reader.run(lambda: replies.score_response(request, self._bundle, parts, errors))
 
 
 class GuardSlot:
@@ -90,6 +121,11 @@ class GuardSlot:
 
     def __init__(self) -> None:
         self._guard: Guard | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is a guard."""
+        return self._guard is not None
 
     @property
     def guard(self) -> Guard:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 DETECTOR_SERVICE: Final[str] = pb.DESCRIPTOR.services_by_name["AdversarialDetector"].full_name
 HEALTH_SERVICE: Final[str] = health.SERVICE_NAME
-_NAMES: Final = ("", DETECTOR_SERVICE)
+INFERENCE_SERVICE: Final = "inference.GRPCInferenceService"
+_NAMES: Final = ("", DETECTOR_SERVICE, INFERENCE_SERVICE)
 _Reply: Final = health_pb2.HealthCheckResponse
 
 
@@ -49,7 +50,9 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # ge
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:  # noqa: N802 - the proto's name
         """Whether a service answers now."""
         if request.service not in _NAMES:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service; ask for '' or " + DETECTOR_SERVICE)
+            await context.abort(
+                grpc.StatusCode.NOT_FOUND, "no such service; ask for one of " + ", ".join(map(repr, _NAMES))
+            )
         return self._reply(request.service)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802 - the proto's name

@@ -8,14 +8,14 @@ import itertools
 import re
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from detector.errors import InvalidInputError, IsthmusError, ServiceFailedError
+from detector.errors import InvalidInputError, IsthmusError
 from service import status
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """Wrap unary methods; streams answer errors in their own way."""
+        """Wrap unary methods, and streams both ways; what streams one way answers errors by itself."""
         handler = await continuation(handler_call_details)
+        if handler is not None and handler.request_streaming and handler.response_streaming:
+            return _guarded_stream(handler)
         if handler is None or handler.request_streaming or handler.response_streaming:
             return handler
 
@@ -64,7 +66,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             except (asyncio.CancelledError, grpc.aio.AbortError):
                 raise
             except Exception as error:  # noqa: BLE001 - the last resort of every method
-                await _abort(context, error if status.is_public(error) else _hidden(error))
+                await _abort(context, status.public(error))
 
         # gRPC would answer bytes that are no message with UNKNOWN and a Python type name, so they are parsed here.
         return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
@@ -98,8 +100,9 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
 
             async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
                 with self._observed(call, context):
-                    async for response in behaviour(request, context):
-                        yield response
+                    async with aclosing(behaviour(request, context)) as responses:
+                        async for response in responses:
+                            yield response
 
             return stream
 
@@ -155,17 +158,27 @@ class _Call(NamedTuple):
         return cls(kind, service, method)
 
 
+def _guarded_stream(handler: Handler) -> Handler:
+    """A stream whose last error becomes its status; requests that fail one by one are the method's own matter."""
+
+    async def answers(messages: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+        try:
+            async with aclosing(handler.stream_stream(messages, context)) as responses:
+                async for response in responses:
+                    yield response
+        except (asyncio.CancelledError, grpc.aio.AbortError, GeneratorExit):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort of every method
+            await _abort(context, status.public(error))
+
+    return grpc.stream_stream_rpc_method_handler(answers, handler.request_deserializer, handler.response_serializer)
+
+
 def _parse(deserialize: Callable[[bytes], Any] | None, message: bytes) -> Any:
     try:
         return deserialize(message) if deserialize else message
     except DecodeError as error:
         raise InvalidInputError("is no message of the type this method takes", field="request") from error
-
-
-def _hidden(error: Exception) -> ServiceFailedError:
-    error_id = uuid.uuid4().hex
-    _log.error("unexpected", error_id=error_id, exc_info=error)
-    return ServiceFailedError(f"internal error {error_id}; the service's log says more")
 
 
 async def _abort(context: Context, error: IsthmusError) -> None:

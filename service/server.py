@@ -10,16 +10,17 @@ import grpc
 import numpy as np
 import structlog
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from detector import Detector
 from detector.errors import SettingsError
 from service.exposition import MetricsServer
 from service.guard import Guard, GuardSlot
-from service.health import DETECTOR_SERVICE, HEALTH_SERVICE, HealthServicer
+from service.health import HealthServicer
+from service.inference import InferenceServicer
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
 from service.logs import configure_logging
 from service.metrics import GuardMetrics, RpcMetrics, new_registry
+from service.reflecting import enable_reflection
 from service.servicer import DetectorServicer
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 def _load_bundle(settings: ServiceSettings) -> Scorer:
-    return Detector.load(settings.bundle, threads=settings.threads)
+    return Detector.load(settings.bundle, threads=settings.threads, engine=settings.engine)
 
 
 class RunningServer:
@@ -76,11 +77,12 @@ class RunningServer:
         if settings.metrics_enabled:
             self._metrics_server = MetricsServer(self._registry, host=settings.metrics_host, port=settings.metrics_port)
         self._server = _new_server(settings, self._rpc_metrics)
-        DetectorServicer(self._slot).add_to(self._server, max_images=settings.max_images)
+        streaming = {"max_images": settings.max_images, "at_once": settings.stream_requests}
+        DetectorServicer(self._slot, **streaming).add_to(self._server)
+        InferenceServicer(self._slot, model=settings.model_name, **streaming).add_to(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
-            names = (DETECTOR_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+            enable_reflection(self._server)
         self.port = _bind(self._server, settings)
         await self._server.start()
         _log.info("loading", bundle=str(settings.bundle), address=self.target)

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings import SettingsError as SourceError
 
 from detector.data.decode import DEFAULT_LIMITS
+from detector.engine.choice import EngineChoice
 from detector.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -35,8 +36,19 @@ class ServiceSettings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="Address to serve metrics on.")
     metrics_port: int = Field(9090, ge=0, le=_MAX_PORT, description="Port to serve metrics on; 0 takes any free one.")
     reflection: bool = Field(True, description="Whether clients may list the services and messages (gRPC reflection).")
+    engine: EngineChoice = Field(
+        EngineChoice.AUTO,
+        description="What runs the guard: `fused` (one graph), `reference` (plain, slower), or `auto`: the first where"
+        " it can.",
+    )
     threads: int | None = Field(None, ge=1, description="Threads of the engine; unset: as many as it finds right.")
     decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode and check images.")
+    model_name: str = Field(
+        "isthmus", min_length=1, max_length=128, description="Name of the model in the Open Inference Protocol."
+    )
+    stream_requests: int = Field(
+        8, ge=1, le=1024, description="Requests of one stream worked on at once; further ones wait at the caller."
+    )
     max_images: int = Field(256, ge=1, description="Images one request may hold.")
     max_image_bytes: int = Field(DEFAULT_LIMITS.max_bytes, ge=1, description="Bytes one encoded image may have.")
     max_image_pixels: int = Field(

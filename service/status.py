@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import grpc
+import structlog
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
@@ -14,6 +16,7 @@ from detector.errors import (
     InvalidInputError,
     IsthmusError,
     LimitExceededError,
+    NotFoundError,
     NotReadyError,
     OverloadedError,
     ServiceFailedError,
@@ -21,6 +24,8 @@ from detector.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_log = structlog.get_logger(__name__)
 
 DOMAIN: Final = "isthmus"
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -30,9 +35,16 @@ _WIRE: Final[dict[type[IsthmusError], tuple[grpc.StatusCode, str]]] = {
     InvalidInputError: (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT"),
     LimitExceededError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
     OverloadedError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    NotFoundError: (grpc.StatusCode.NOT_FOUND, "NOT_FOUND"),
     NotReadyError: (grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
     DeadlineError: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     ServiceFailedError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
+}
+# Errors that are their text and nothing more.
+_PLAIN: Final[dict[grpc.StatusCode, type[IsthmusError]]] = {
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.UNAVAILABLE: NotReadyError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
 }
 CANCELLED: Final = "CANCELLED"
 REASONS: Final = (*(name for _, name in _WIRE.values()), CANCELLED)
@@ -43,6 +55,15 @@ _DEFAULT_RETRY_SECONDS: Final = 1.0
 def is_public(error: BaseException) -> TypeGuard[IsthmusError]:
     """Whether `error` may be shown to a caller as it is."""
     return type(error) in _WIRE
+
+
+def public(error: Exception) -> IsthmusError:
+    """What a caller may be told of an error; one that is unexpected is logged, and its id alone is told."""
+    if is_public(error):
+        return error
+    error_id = uuid.uuid4().hex
+    _log.error("unexpected", error_id=error_id, exc_info=error)
+    return ServiceFailedError(f"internal error {error_id}; the service's log says more")
 
 
 def reason(error: BaseException) -> str:
@@ -97,10 +118,8 @@ def from_status(status: status_pb2.Status) -> IsthmusError:
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             seconds = retry.retry_delay.ToMicroseconds() / 1e6
             return OverloadedError(text, retry_after=seconds or _DEFAULT_RETRY_SECONDS)
-        case grpc.StatusCode.UNAVAILABLE:
-            return NotReadyError(text)
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineError(text)
+        case code if code in _PLAIN:
+            return _PLAIN[code](text)
         case code:
             return ServiceFailedError(f"{code.name}: {text}")
 

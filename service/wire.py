@@ -6,36 +6,47 @@ gigabyte and seconds to parse. The values are counted on the bytes first; counti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
 
-from detector.errors import LimitExceededError
-from isthmus.v1 import detector_pb2 as pb
+from detector.errors import InvalidInputError, LimitExceededError
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
+
+M = TypeVar("M", bound=Message)
 
 # Values of a request beside its images: policies, a shape, fields of a newer version.
 _OTHER_VALUES: Final = 256
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _VARINT_BYTES: Final = 10
 _FIXED_SIZES: Final = {_FIXED64: 8, _FIXED32: 4}
-_SCORE_REQUEST: Final[Any] = pb.ScoreRequest.DESCRIPTOR
 _OPAQUE: Final = {FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_STRING}
 
 
-def parse_score_request(message: bytes, *, max_images: int) -> pb.ScoreRequest:
+def parse_request(message: bytes, kind: type[M], *, max_images: int, image_values: int = 1) -> M:
     """Parse a request.
+
+    Args:
+        message: From anyone.
+        kind: Of request.
+        max_images: Images one may hold.
+        image_values: Values of each image: 1 where it is bytes; bytes of all numbers where they may come one by one.
 
     Raises:
         LimitExceededError: It holds far more values than a request of `max_images` images needs.
-        google.protobuf.message.DecodeError: It is no request.
+        InvalidInputError: It is no request.
     """
-    allowed = max_images + _OTHER_VALUES
-    if exceeds(message, _SCORE_REQUEST, allowed):
+    allowed = max_images * image_values + _OTHER_VALUES
+    descriptor: Any = kind.DESCRIPTOR
+    if exceeds(message, descriptor, allowed):
         raise LimitExceededError(f"holds more than {allowed} values; at most {max_images} images", field="request")
-    return pb.ScoreRequest.FromString(message)
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise InvalidInputError("is no message of the type this method takes", field="request") from error
 
 
 def exceeds(message: bytes, descriptor: Descriptor, values: int) -> bool:

@@ -28,6 +28,7 @@ SERVING = (
     "detector.bundle",
     "detector.classifiers.base",
     "detector.data.decode",
+    "detector.engine.choice",
     "detector.errors",
     "detector.images",
     "detector.profiles",

@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from detector.embedded import SPEC
-from detector.engine.reference import ReferenceEngine
+from detector.engine.walker import PathWalker
 from detector.images import to_canonical
 from detector.paths import Barriers, Prototypes, barriers, gaussian_blur, interpolate, path_targets, view_images
 from detector.profiles import PathKind, PathPlan, PathTarget, View, path_losses
@@ -36,7 +36,7 @@ def _walk(classifier: Classifier, images: Float32Array, ends: Float32Array, clas
     """Barriers from each image to the end of its class; row c of `ends` is class c's only prototype."""
     losses = path_losses(classifier.logits(ends)[:, None, None], classes)[:, 0]
     prototypes = Prototypes(ends[:, None], losses)
-    profile = ReferenceEngine(classifier, prototypes, PathPlan(TO_FIRST, EIGHTHS)).profile(images)
+    profile = PathWalker(classifier, prototypes, PathPlan(TO_FIRST, EIGHTHS)).profile(images)
     return barriers(profile, prototypes)
 
 
@@ -154,7 +154,7 @@ def test_the_highest_of_several_paths_counts_and_others_than_prototypes_do_not()
     alphas = (0.5, 1.0)
 
     def heights(*targets: PathTarget) -> Float32Array:
-        profile = ReferenceEngine(classifier, prototypes, PathPlan(targets, alphas)).profile(one_pixel(0.1))
+        profile = PathWalker(classifier, prototypes, PathPlan(targets, alphas)).profile(one_pixel(0.1))
         return barriers(profile, prototypes).heights
 
     low, middle, high = (PathTarget(PathKind.PROTOTYPE, i) for i in range(3))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from detector.engine.reference import ReferenceEngine
+from detector.engine.walker import PathWalker
 from detector.paths import Prototypes
 from detector.profiles import (
     PathKind,
@@ -121,7 +121,7 @@ def test_forwards_are_what_the_classifier_is_really_asked(plan: PathPlan, images
     classifier = two_classes(lambda pixel: pixel - 0.5)
     prototypes = Prototypes(np.zeros((2, 2, 1, 1, 1), np.float32), np.zeros((2, 2), np.float32))
     pixels = one_pixel(*np.linspace(0, 1, images))
-    profile = ReferenceEngine(classifier, prototypes, plan).profile(pixels)
+    profile = PathWalker(classifier, prototypes, plan).profile(pixels)
     assert classifier.asked == images * plan.forwards_per_image
     assert profile.logits.shape == (images, len(plan.targets), len(plan.grid), 2)
     assert plan.grid == (0.0, *plan.alphas)

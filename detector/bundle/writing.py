@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from detector.bundle import contents
 from detector.errors import BundleError
+from detector.folders import write_folder
 from detector.tensors import to_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from detector.bundle.contents import BundleParts
     from detector.bundle.manifest import Manifest
@@ -48,7 +46,7 @@ def write_bundle(
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest_bytes = dataclasses.replace(manifest, files=digests).to_bytes()
     try:
-        _write_folder(path, {**files, contents.MANIFEST: manifest_bytes})
+        write_folder(path, {**files, contents.MANIFEST: manifest_bytes})
     except OSError as error:
         raise BundleError(f"{path}: the bundle can't be written: {error}") from error
     return hashlib.sha256(manifest_bytes).hexdigest()
@@ -83,32 +81,3 @@ def _encode(parts: BundleParts) -> dict[str, bytes]:
         contents.CALIBRATION: to_safetensors(calibration),
         contents.CANARIES: to_safetensors(canaries),
     }
-
-
-def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        for name, content in files.items():
-            _write_durably(temporary / name, content)
-        temporary.chmod(0o755)
-        _move_into_place(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _write_durably(file: Path, content: bytes) -> None:
-    with file.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _move_into_place(temporary: Path, path: Path) -> None:
-    if not path.exists():
-        temporary.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    path.rename(old / path.name)
-    temporary.rename(path)
-    shutil.rmtree(old, ignore_errors=True)

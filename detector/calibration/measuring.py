@@ -21,7 +21,7 @@ from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
 from detector.calibration.stages import StageStore
 from detector.corruptions import everyday
-from detector.engine import ReferenceEngine
+from detector.engine.walker import PathWalker
 from detector.errors import CalibrationError
 from detector.images import to_canonical
 from detector.paths import Prototypes
@@ -257,7 +257,7 @@ class Measurements:
         self, title: str, count: int, images: Callable[[slice], Float32Array], depends: dict[str, Any]
     ) -> Float32Array:
         def walk() -> Arrays:
-            engine = ReferenceEngine(self._classifier, self.prototypes, self.plan)
+            engine = PathWalker(self._classifier, self.prototypes, self.plan)
 
             def chunk(rows: slice) -> Float32Array:
                 return profile_features(engine.profile(images(rows)))

@@ -11,6 +11,7 @@ from detector.cli.calibrate import calibrate
 from detector.cli.client import client
 from detector.cli.demo import demo
 from detector.cli.evaluate import evaluate
+from detector.cli.export import export
 from detector.cli.inspect import inspect
 from detector.cli.score import score
 from detector.cli.serve import serve
@@ -23,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Guard a deployed image classifier: its prediction and, beside it, how likely the image is to be adversarial.",
 )
-for _command in (calibrate, evaluate, inspect, score, serve, client, demo):
+for _command in (calibrate, evaluate, inspect, export, score, serve, client, demo):
     app.command()(_command)
 
 

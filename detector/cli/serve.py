@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from detector.cli.errors import clear_errors
+from detector.engine.choice import EngineChoice
 
 
 class LogFormat(StrEnum):
@@ -47,6 +48,7 @@ def serve(  # noqa: PLR0917 - a command line is its options
     metrics_host: Annotated[str | None, _option("Address to serve metrics on (127.0.0.1).")] = None,
     metrics_port: Annotated[int | None, _option("Port to serve metrics on (9090); 0 takes any free one.")] = None,
     reflection: Annotated[bool | None, _option("Whether clients may list services and messages (yes).")] = None,
+    engine: Annotated[EngineChoice | None, _option("What runs the guard (auto).")] = None,
     threads: Annotated[int | None, _option("Threads of the engine (as many as it finds right).")] = None,
     max_images: Annotated[int | None, _option("Images one request may hold (256).", _LIMITS)] = None,
     max_message_bytes: Annotated[int | None, _option("Bytes one request may have (67108864).", _LIMITS)] = None,

@@ -1,5 +1,1 @@
-"""Engines: from images to path profiles."""
-
-from detector.engine.reference import ReferenceEngine
-
-__all__ = ["ReferenceEngine"]
+"""Engines: from images to evidence."""

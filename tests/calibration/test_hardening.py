@@ -14,6 +14,7 @@ from detector.calibration.hardening import adaptive_successes
 from detector.calibration.measuring import Measurements
 from detector.calibration.options import ScorerChoice
 from detector.calibration.pipeline import calibrate
+from detector.scoring.runner import OnnxScorer
 from tests.support.calibrating import Recorder, quick_options
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def test_what_was_found_is_found_again_and_scored_higher_than_before(inputs: Cal
     assert not [stage for stage in told.stages if stage.startswith("Hardening")]  # kept from the calibration
     features = np.concatenate(list(found.values()))
     assert len(features)
-    before, after = (guard._scorer.score(features) for guard in (plain, hardened))
+    before, after = (OnnxScorer(guard.bundle.parts.scorer).score(features) for guard in (plain, hardened))
     benign = [guard.bundle.parts.calibration.scores for guard in (plain, hardened)]
     ranks = [np.searchsorted(np.sort(own), scores).mean() for own, scores in zip(benign, (before, after), strict=True)]
     assert ranks[1] > ranks[0]

@@ -59,7 +59,7 @@ for name in sys.argv[2:]:
     np.savez(
         folder / f"{name}.npz", predicted=found.predicted, p_values=found.p_values, verdicts=np.array(found.verdicts)
     )
-print([name for name in ("torch", "onnx", "sklearn", "matplotlib") if name in sys.modules])
+print([name for name in ("torch", "sklearn", "matplotlib") if name in sys.modules])
 """
 
 

@@ -28,7 +28,7 @@ import asyncio, sys
 from service.server import serve
 from service.settings import load_settings
 asyncio.run(serve(load_settings(bundle={bundle!r}, port=0, metrics_port=0, drain_delay=0)))
-print([name for name in ("torch", "sklearn", "matplotlib", "onnx", "scipy") if name in sys.modules])
+print([name for name in ("torch", "sklearn", "matplotlib", "scipy") if name in sys.modules])
 """
 
 

@@ -4,13 +4,12 @@ import time
 from typing import Any
 
 import pytest
-from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.errors import LimitExceededError
+from detector.errors import InvalidInputError, LimitExceededError
 from isthmus.v1 import detector_pb2 as pb
-from service.wire import exceeds, parse_score_request
+from service.wire import exceeds, parse_request
 
 MANY = 8 << 20
 REQUEST: Any = pb.ScoreRequest.DESCRIPTOR
@@ -41,25 +40,25 @@ BOMBS = {
 def test_messages_that_would_grow_are_refused_at_once(bomb: str) -> None:
     started = time.thread_time()
     with pytest.raises(LimitExceededError, match="request: holds more than 512 values; at most 256 images"):
-        parse_score_request(BOMBS[bomb], max_images=256)
+        parse_request(BOMBS[bomb], pb.ScoreRequest, max_images=256)
     assert time.thread_time() - started < 0.2
 
 
 @pytest.mark.parametrize("message", [b"\xff" * MANY, b"\x0a" + b"\x80" * MANY], ids=["tag", "length"])
 def test_endless_numbers_are_refused_at_once(message: bytes) -> None:
     started = time.thread_time()
-    with pytest.raises(DecodeError):
-        parse_score_request(message, max_images=256)
+    with pytest.raises(InvalidInputError):
+        parse_request(message, pb.ScoreRequest, max_images=256)
     assert time.thread_time() - started < 0.2
 
 
 def test_a_full_request_passes() -> None:
     request = pb.ScoreRequest(encoded=pb.EncodedImages(images=[b"x" * 200] * 256), include_profile=True)
-    assert parse_score_request(request.SerializeToString(), max_images=256) == request
+    assert parse_request(request.SerializeToString(), pb.ScoreRequest, max_images=256) == request
     request = pb.ScoreRequest(
         tensor=pb.ImageTensor(data=bytes(100_000), shape=[2**62] * 4, pixel_type=pb.PIXEL_TYPE_UINT8)
     )
-    assert parse_score_request(request.SerializeToString(), max_images=1) == request
+    assert parse_request(request.SerializeToString(), pb.ScoreRequest, max_images=1) == request
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20), st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5))
@@ -77,7 +76,7 @@ def test_values_are_counted_exactly(images: list[bytes], shape: list[int]) -> No
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed_or_refused(message: bytes) -> None:
     try:
-        parsed = parse_score_request(message, max_images=256)
-    except (DecodeError, LimitExceededError):
+        parsed = parse_request(message, pb.ScoreRequest, max_images=256)
+    except (InvalidInputError, LimitExceededError):
         return
     assert parsed == pb.ScoreRequest.FromString(message)

@@ -11,7 +11,7 @@ from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.torch_sources import load_exported
 from detector.conformal import ConformalCalibration
 from detector.embedded import LABELS, SPEC
-from detector.engine.reference import ReferenceEngine
+from detector.engine.walker import PathWalker
 from detector.images import to_canonical
 from detector.profiles import PathKind, PathPlan, PathTarget
 from detector.prototypes.options import SynthesisOptions
@@ -64,7 +64,7 @@ def build_digits_bundle(digits: EmbeddedDefault, path: Path) -> None:
     images, labels = calibration_images(digits)
     classifier = digits_onnx(digits)
     prototypes = synthesise(digits_torch(digits), SynthesisOptions())
-    profile = ReferenceEngine(classifier, prototypes, DIGITS_PLAN).profile(images)
+    profile = PathWalker(classifier, prototypes, DIGITS_PLAN).profile(images)
     features = profile_features(profile)
     scorer = fit_one_class(features[:_FITTED])
     parts = BundleParts(

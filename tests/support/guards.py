@@ -14,7 +14,7 @@ from detector.bundle import read_bundle
 from detector.classifiers.loading import load_classifier, tapped
 from detector.conformal import ConformalCalibration
 from detector.detector import Detector
-from detector.engine import ReferenceEngine
+from detector.engine.walker import PathWalker
 from detector.profiles import View
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
@@ -42,14 +42,14 @@ CALIBRATED = 500
 _BUDGETS = (0.1, 0.2)
 
 
-def planned(digits: EmbeddedDefault, path: Path, plan: PathPlan) -> tuple[Bundle, ReferenceEngine]:
+def planned(digits: EmbeddedDefault, path: Path, plan: PathPlan) -> tuple[Bundle, PathWalker]:
     """The digits bundle with another plan, its scorer no longer fitting, and the engine that walks so."""
     bundle = read_bundle(path)
     loaded = load_classifier(digits.classifier_file, threads=1)
     if plan.tapped:
         loaded = tapped(loaded, threads=1)
     parts = replace(bundle.parts, classifier=loaded.model)
-    engine = ReferenceEngine(loaded.classifier, parts.prototypes, plan)
+    engine = PathWalker(loaded.classifier, parts.prototypes, plan)
     return replace(bundle, manifest=replace(bundle.manifest, plan=plan), parts=parts), engine
 
 
@@ -67,7 +67,7 @@ def guarded(digits: EmbeddedDefault, path: Path, plan: PathPlan, *, supervised: 
 
 
 def _fitted(
-    bundle: Bundle, engine: ReferenceEngine, images: Float32Array, benign: Float32Array, *, supervised: bool
+    bundle: Bundle, engine: PathWalker, images: Float32Array, benign: Float32Array, *, supervised: bool
 ) -> FittedScorer:
     if not supervised:
         return fit_one_class(benign)
@@ -75,7 +75,7 @@ def _fitted(
     return fit_supervised(benign, {f"pgd-{b}": _attacked(walker, engine, images, b) for b in _BUDGETS})
 
 
-def _attacked(walker: Walker, engine: ReferenceEngine, images: Float32Array, budget: float) -> Float32Array:
+def _attacked(walker: Walker, engine: PathWalker, images: Float32Array, budget: float) -> Float32Array:
     originals = torch.from_numpy(images)
     labels = walker.classifier.answers(originals)[0].argmax(1)
     ball = Ball.around(originals, budget)

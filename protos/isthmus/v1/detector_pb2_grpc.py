@@ -40,6 +40,11 @@ class AdversarialDetectorStub:
                 request_serializer=isthmus_dot_v1_dot_detector__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=isthmus_dot_v1_dot_detector__pb2.ScoreResponse.FromString,
                 _registered_method=True)
+        self.ScoreStream = channel.stream_stream(
+                '/isthmus.v1.AdversarialDetector/ScoreStream',
+                request_serializer=isthmus_dot_v1_dot_detector__pb2.ScoreStreamRequest.SerializeToString,
+                response_deserializer=isthmus_dot_v1_dot_detector__pb2.ScoreStreamResponse.FromString,
+                _registered_method=True)
         self.GetDetector = channel.unary_unary(
                 '/isthmus.v1.AdversarialDetector/GetDetector',
                 request_serializer=isthmus_dot_v1_dot_detector__pb2.GetDetectorRequest.SerializeToString,
@@ -62,6 +67,15 @@ class AdversarialDetectorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreStream(self, request_iterator, context):
+        """Scores a stream of requests, each by itself: the answers come in the order of the requests, and one that fails gets
+        its status in its place and does not end the stream. The server works on a few requests at once and reads no
+        further meanwhile, so a caller may write as fast as the stream lets it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDetector(self, request, context):
         """Describes the detector that is loaded and how it was calibrated.
         """
@@ -76,6 +90,11 @@ def add_AdversarialDetectorServicer_to_server(servicer, server):
                     servicer.Score,
                     request_deserializer=isthmus_dot_v1_dot_detector__pb2.ScoreRequest.FromString,
                     response_serializer=isthmus_dot_v1_dot_detector__pb2.ScoreResponse.SerializeToString,
+            ),
+            'ScoreStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ScoreStream,
+                    request_deserializer=isthmus_dot_v1_dot_detector__pb2.ScoreStreamRequest.FromString,
+                    response_serializer=isthmus_dot_v1_dot_detector__pb2.ScoreStreamResponse.SerializeToString,
             ),
             'GetDetector': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDetector,
@@ -111,6 +130,33 @@ class AdversarialDetector:
             '/isthmus.v1.AdversarialDetector/Score',
             isthmus_dot_v1_dot_detector__pb2.ScoreRequest.SerializeToString,
             isthmus_dot_v1_dot_detector__pb2.ScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/isthmus.v1.AdversarialDetector/ScoreStream',
+            isthmus_dot_v1_dot_detector__pb2.ScoreStreamRequest.SerializeToString,
+            isthmus_dot_v1_dot_detector__pb2.ScoreStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,7 +9,7 @@ import pytest
 from detector.bundle import read_bundle
 from detector.classifiers.loading import load_classifier, tapped
 from detector.embedded import SPEC
-from detector.engine.reference import ReferenceEngine
+from detector.engine.walker import PathWalker
 from detector.images import to_canonical
 from detector.paths import Prototypes, gaussian_blur
 from detector.profiles import PathKind, PathPlan, PathTarget, View
@@ -51,7 +51,7 @@ def _one_by_one(classifier: Classifier, image: Float32Array, prototypes: Prototy
 
 def test_it_is_the_naive_loop(bundle: Bundle, digits: EmbeddedDefault, images: Float32Array) -> None:
     classifier, prototypes = digits_onnx(digits), bundle.parts.prototypes
-    found = ReferenceEngine(classifier, prototypes, DIGITS_PLAN).profile(images[:12])
+    found = PathWalker(classifier, prototypes, DIGITS_PLAN).profile(images[:12])
     slow = [_one_by_one(classifier, image, prototypes, DIGITS_PLAN) for image in images[:12]]
     assert found.plan == DIGITS_PLAN
     assert found.logits.dtype == np.float32
@@ -76,8 +76,8 @@ def test_views_are_the_naive_loop_in_the_order_of_the_plan(
     bundle: Bundle, digits: EmbeddedDefault, images: Float32Array, views: tuple[View, ...]
 ) -> None:
     classifier, prototypes = digits_onnx(digits), bundle.parts.prototypes
-    found = ReferenceEngine(classifier, prototypes, replace(DIGITS_PLAN, views=views)).profile(images[:12])
-    without = ReferenceEngine(classifier, prototypes, DIGITS_PLAN).profile(images[:12])
+    found = PathWalker(classifier, prototypes, replace(DIGITS_PLAN, views=views)).profile(images[:12])
+    without = PathWalker(classifier, prototypes, DIGITS_PLAN).profile(images[:12])
     np.testing.assert_allclose(found.logits, without.logits, rtol=1e-4, atol=1e-4)
     assert without.views is None
     if not views:
@@ -96,7 +96,7 @@ def test_taps_are_the_naive_loop_along_the_tapped_paths(
     eyed = tapped(load_classifier(digits.classifier_file)).classifier
     assert eyed.tap_count > 0
     plan = replace(DIGITS_PLAN, tapped=paths)
-    found = ReferenceEngine(eyed, bundle.parts.prototypes, plan).profile(images[:6])
+    found = PathWalker(eyed, bundle.parts.prototypes, plan).profile(images[:6])
     if not paths:
         assert found.taps is None
         return
@@ -131,7 +131,7 @@ def _taps_one_by_one(
 def test_an_image_gets_the_same_answer_in_any_company(
     bundle: Bundle, digits: EmbeddedDefault, images: Float32Array
 ) -> None:
-    engine = ReferenceEngine(digits_onnx(digits), bundle.parts.prototypes, DIGITS_PLAN)
+    engine = PathWalker(digits_onnx(digits), bundle.parts.prototypes, DIGITS_PLAN)
     together = engine.profile(images)
     alone = np.concatenate([engine.profile(images[i : i + 1]).logits for i in range(40)])
     np.testing.assert_allclose(together.logits[:40], alone, rtol=1e-4, atol=1e-4)
@@ -144,7 +144,7 @@ def test_memory_is_bounded_by_points_held_at_once(points: int) -> None:
     classifier = FormulaClassifier(lambda images: np.hstack([images[:, 0, 0], 1 - images[:, 0, 0]]), 2)
     plan = PathPlan((PathTarget(PathKind.PROTOTYPE, 0),), tuple((i + 1) / points for i in range(points)))
     prototypes = Prototypes(np.ones((2, 1, 1, 1, 1), np.float32), np.zeros((2, 1), np.float32))
-    profile = ReferenceEngine(classifier, prototypes, plan).profile(one_pixel(*np.linspace(0, 1, 1000)))
+    profile = PathWalker(classifier, prototypes, plan).profile(one_pixel(*np.linspace(0, 1, 1000)))
     assert classifier.largest <= max(256, points)
     assert classifier.asked == 1000 * plan.forwards_per_image
     expected = np.linspace(np.linspace(0, 1, 1000), np.ones(1000), points + 1, axis=1)

@@ -1,0 +1,1 @@
+"""Writes a bundle's whole guard as one ONNX graph, from images to evidence."""

@@ -1,0 +1,132 @@
+"""A bundle's whole guard in one ONNX graph: images in; logits, score, p-value, verdict and barrier out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from detector.classifiers.onnx import TAPS_OUTPUT
+from detector.engine.base import check_features
+from detector.engine.fusing.copies import ForeignGraph, opset_imports
+from detector.engine.fusing.names import (
+    BARRIER_GAP,
+    BARRIER_HEIGHT,
+    IMAGES,
+    LOGITS,
+    P_VALUE,
+    PATH_LOGITS,
+    RESIDUALS,
+    SCORE,
+    TAPS,
+    VERDICT,
+    VIEW_LOGITS,
+)
+from detector.engine.fusing.pixels import PixelForm, write_canonical
+from detector.engine.fusing.reading import write_barriers, write_features, write_p_values
+from detector.engine.fusing.walk import Walk
+from detector.engine.fusing.writer import GraphWriter, Port
+from detector.errors import FusionError
+from detector.residuals import residual_count
+from detector.scoring.runner import OUTPUT, check_ports
+
+if TYPE_CHECKING:
+    from detector.bundle import Bundle
+    from detector.engine.fusing.walk import Walked
+
+
+def fuse(bundle: Bundle, *, form: PixelForm | None = None, profile: bool = False) -> bytes:
+    """Write the graph.
+
+    Args:
+        bundle: A verified bundle.
+        form: How the graph takes its images; None means canonical ones: float32 (N, channels, height, width).
+        profile: Whether the path profile is put out too.
+
+    Returns:
+        A model with the input `IMAGES` and, for N images, the outputs `LOGITS` float32 (N, classes), `SCORE` float32
+        (N,), `P_VALUE` float64 (N,), `VERDICT` int64 (N,) (0 benign, 1 suspect, 2 adversarial), `BARRIER_HEIGHT` and
+        `BARRIER_GAP` float32 (N,). With a profile: `PATH_LOGITS` float32 (N, paths, alphas, classes), of the inner
+        points alone, and where the plan has them `VIEW_LOGITS`, `TAPS` and `RESIDUALS`, as in `PathProfile`.
+
+    Raises:
+        BundleError: The scorer does not fit the plan and the classifier's taps.
+        FusionError: The classifier takes only batches of a fixed size, or a graph can't be taken apart.
+    """
+    form = form or PixelForm()
+    classifier = ForeignGraph(bundle.parts.classifier, "classifier")
+    scorer = ForeignGraph(bundle.parts.scorer, "scorer")
+    if classifier.input_sizes[0]:
+        raise FusionError(
+            "the classifier takes only batches of a fixed size, so its paths can't be walked in one graph"
+        )
+    check_ports([scorer.input], [*scorer.outputs])
+    taps = classifier.outputs.get(TAPS_OUTPUT, (0, 0))[1]
+    check_features(bundle, scorer=scorer.input_sizes[1], taps=taps)
+    opset = max(classifier.opset, scorer.opset)
+    writer = GraphWriter(opset)
+    walk = Walk(writer, bundle, classifier, _class_output(classifier))
+    walked = walk.write(write_canonical(writer, IMAGES, form))
+    read = write_features(writer, walk, walked)
+    score = scorer.write(writer, read.features)(OUTPUT)
+    classes = len(bundle.manifest.labels)
+    p_value = write_p_values(writer, bundle.parts.calibration, score, walked.predicted, classes)
+    height, gap = write_barriers(writer, bundle, walked, read.losses)
+    outputs: dict[str, Port] = {
+        LOGITS: Port(walked.image_logits, TensorProto.FLOAT, (classes,)),
+        SCORE: Port(score, TensorProto.FLOAT, ()),
+        P_VALUE: Port(p_value, TensorProto.DOUBLE, ()),
+        VERDICT: Port(_verdict(writer, bundle, p_value), TensorProto.INT64, ()),
+        BARRIER_HEIGHT: Port(height, TensorProto.FLOAT, ()),
+        BARRIER_GAP: Port(gap, TensorProto.FLOAT, ()),
+        **(_profile(writer, bundle, walked, taps) if profile else {}),
+    }
+    model = writer.model(
+        Port(IMAGES, form.element, form.shape(bundle.manifest.spec)),
+        outputs,
+        opset_imports(opset, classifier, scorer),
+        ir_version=max(classifier.ir_version, scorer.ir_version),
+    )
+    _describe(model, bundle)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _class_output(classifier: ForeignGraph) -> str:
+    """The output that is not the taps'; bundles hold classifiers with one other."""
+    names = [name for name in classifier.outputs if name != TAPS_OUTPUT]
+    if len(names) != 1:
+        raise FusionError(f"the classifier has several outputs ({', '.join(names)})")
+    return names[0]
+
+
+def _verdict(writer: GraphWriter, bundle: Bundle, p_value: str) -> str:
+    rates = bundle.manifest.rates
+    reached = [
+        writer.op("Cast", writer.op("LessOrEqual", p_value, writer.constant(np.float64(rate))), to=TensorProto.INT64)
+        for rate in (rates.suspect, rates.adversarial)
+    ]
+    return writer.op("Add", *reached)
+
+
+def _profile(writer: GraphWriter, bundle: Bundle, walked: Walked, taps: int) -> dict[str, Port]:
+    plan, classes = bundle.manifest.plan, len(bundle.manifest.labels)
+    grid = (len(plan.targets), len(plan.alphas), classes)
+    found = {
+        PATH_LOGITS: (writer.reshape(walked.inner, 0, *grid), grid),
+        VIEW_LOGITS: (walked.views, (len(plan.views), classes)),
+        TAPS: (walked.taps, (len(plan.tapped_points), taps)),
+        RESIDUALS: (walked.residuals, (residual_count(bundle.manifest.spec.shape),)),
+    }
+    return {name: Port(tensor, TensorProto.FLOAT, sizes) for name, (tensor, sizes) in found.items() if tensor}
+
+
+def _describe(model: onnx.ModelProto, bundle: Bundle) -> None:
+    facts = {
+        "isthmus_bundle": bundle.digest,
+        "labels": json.dumps(bundle.manifest.labels),
+        "target_rates": json.dumps([bundle.manifest.rates.suspect, bundle.manifest.rates.adversarial]),
+    }
+    onnx.helper.set_model_props(model, facts)

@@ -1,0 +1,128 @@
+"""What a walk says, as nodes of a graph: twin of `detector.scoring.features`, of barriers and of p-values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto
+
+from detector.profiles import PathKind
+
+if TYPE_CHECKING:
+    from detector.bundle import Bundle
+    from detector.conformal import ConformalCalibration
+    from detector.engine.fusing.walk import Walk, Walked
+    from detector.engine.fusing.writer import GraphWriter
+
+
+@dataclass(frozen=True)
+class Read:
+    """Names of what a walk says.
+
+    Args:
+        features: float32 (N, features), in the order of `detector.scoring.features.feature_names`.
+        losses: float32 (N, points): of the predicted class at the image, then at the inner points, then at the views.
+    """
+
+    features: str
+    losses: str
+
+
+def write_features(writer: GraphWriter, walk: Walk, walked: Walked) -> Read:
+    """Read a walk into features."""
+    w = writer
+    parts = [w.unsqueeze(walked.image_logits, 1), walked.inner, *([walked.views] if walked.views else [])]
+    logits = w.op("Cast", w.concat(parts, axis=1), to=TensorProto.DOUBLE)  # as `profile_features` does
+    own_class = w.unsqueeze(walk.is_class(walked.predicted), 1)
+    runner_up_class = w.unsqueeze(walk.is_class(walked.runner_up), 1)
+    nothing = _double(w, -np.inf)
+    own = w.reduce("Max", w.op("Where", own_class, logits, nothing), 2)
+    runner_up = w.reduce("Max", w.op("Where", runner_up_class, logits, nothing), 2)
+    others = w.reduce("Max", w.op("Where", own_class, nothing, logits), 2)
+    top = w.reduce("Max", logits, 2, keep=True)
+    total = w.reduce("Sum", w.op("Exp", w.op("Sub", logits, top)), 2)
+    log_total = w.op("Add", w.op("Log", total), w.op("Squeeze", top, w.constant([2])))
+    losses = w.op("Max", w.op("Sub", log_total, own), _double(w, 0))
+    centre = w.reduce("Mean", logits, 2, keep=True)
+    elevation = w.op("Sub", own, w.op("Squeeze", centre, w.constant([2])))
+    deviation = w.op("Sub", logits, centre)
+    spread = w.op("Sqrt", w.reduce("Mean", w.op("Mul", deviation, deviation), 2))
+    channels = [
+        w.op("Sub", own, others),
+        losses,
+        w.op("Sub", own, runner_up),
+        elevation,
+        spread,
+        w.op("Add", losses, elevation),
+    ]
+    channel_features = w.op("Cast", w.concat(channels, axis=1), to=TensorProto.FLOAT)
+    features = w.concat([channel_features, *_beside(w, walked)], axis=1)
+    return Read(features, w.op("Cast", losses, to=TensorProto.FLOAT))
+
+
+def _beside(w: GraphWriter, walked: Walked) -> list[str]:
+    """Features that are not of logits."""
+    found = []
+    if walked.taps:
+        start = w.op("Slice", walked.taps, w.constant([0]), w.constant([1]), w.constant([1]))
+        rest = w.op("Slice", walked.taps, w.constant([1]), w.constant([np.iinfo(np.int64).max]), w.constant([1]))
+        found += [w.op("Flatten", start), w.op("Flatten", w.op("Sub", rest, start))]
+    return [*found, walked.residuals] if walked.residuals else found
+
+
+def write_barriers(writer: GraphWriter, bundle: Bundle, walked: Walked, losses: str) -> tuple[str, str]:
+    """Heights and gaps, float32 (N,) each; NaN where the plan has no path to a prototype of the predicted class."""
+    w, plan = writer, bundle.manifest.plan
+    rows = [i for i, target in enumerate(plan.targets) if target.kind is PathKind.PROTOTYPE]
+    if not rows:
+        zeros = w.op("Mul", w.op("Cast", walked.predicted, to=TensorProto.FLOAT), w.number(0))
+        missing = w.op("Add", zeros, w.number(np.nan))
+        return missing, missing
+    kept = bundle.parts.prototypes.losses[:, [plan.targets[row].index for row in rows]]
+    ends = w.op("Gather", w.constant(kept), walked.predicted, axis=0)
+    start = w.take(losses, [0], axis=1)
+    along = [1 + row * len(plan.alphas) + at for row in rows for at in range(len(plan.alphas))]
+    by_path = w.reshape(w.take(losses, along, axis=1), 0, len(rows), -1)
+    both_ends = w.op("Max", ends, start)
+    heights = w.op("Max", w.reduce("Max", by_path, 2), both_ends)
+    highest = w.op("ArgMax", heights, axis=1, keepdims=1)
+    gaps = w.op("GatherElements", w.op("Sub", heights, both_ends), highest, axis=1)
+    return w.reduce("Max", heights, 1), w.op("Squeeze", gaps, w.constant([1]))
+
+
+def write_p_values(
+    writer: GraphWriter, calibration: ConformalCalibration, scores: str, predicted: str, classes: int
+) -> str:
+    """float64 (N,): twin of `ConformalCalibration.p_values`."""
+    w = writer
+    of_class = [calibration.scores[calibration.classes == c] for c in range(classes)]
+    largest = max(len(part) for part in of_class)
+    padded = np.full((classes, largest), -np.inf, np.float32)
+    for row, part in zip(padded, of_class, strict=True):
+        row[: len(part)] = part
+    sizes = np.array([len(part) for part in of_class], np.float64)
+    prior, total = calibration.prior_strength, len(calibration.scores)
+    score = w.unsqueeze(scores, 1)
+    size = w.op("Gather", w.constant(sizes), predicted, axis=0)
+    own = _at_least(w, w.op("Gather", w.constant(padded), predicted, axis=0), score)
+    pooled = _at_least(w, w.constant(calibration.scores[None]), score)
+    pooled = w.op("Div", w.op("Add", pooled, _double(w, 1)), _double(w, total + 1))
+    seen = w.op("Greater", size, _double(w, 0))
+    # Where there is none of a class, its quotients are of no account, but must not be 0 / 0.
+    present = w.op("Max", size, _double(w, 1))
+    itself = w.op("Div", present, w.op("Add", present, _double(w, prior)))
+    above = w.op("Add", w.op("Add", itself, own), w.op("Mul", pooled, _double(w, prior)))
+    below = w.op("Add", w.op("Add", present, itself), _double(w, prior))
+    return w.op("Where", seen, w.op("Div", above, below), pooled)
+
+
+def _at_least(w: GraphWriter, reference: str, score: str) -> str:
+    """float64 (N,): how many of each row of the reference are at least the score, float32 (N, 1)."""
+    reached = w.op("Cast", w.op("GreaterOrEqual", reference, score), to=TensorProto.DOUBLE)
+    return w.reduce("Sum", reached, 1)
+
+
+def _double(w: GraphWriter, value: float) -> str:
+    return w.constant(np.float64(value))
