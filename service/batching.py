@@ -1,25 +1,28 @@
 """Micro-batching: images of several requests share the engine's batches while it is busy; nobody waits when it is idle.
 
-One thread runs the engine. Whatever arrives meanwhile is joined into the next batch. A request larger than a batch is
-split; its rest queues up again behind the requests that were waiting, so that small requests overtake large ones.
+One thread runs the engine. Whatever arrives meanwhile is joined into the next batch: urgent work first, each caller who
+waits getting an equal part of it. A request larger than its part is split; its rest queues up again behind its caller's
+other requests, so that small requests overtake large ones.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from detector.errors import DeadlineError, NotReadyError, OverloadedError
+from detector.errors import DeadlineError, NotReadyError
+from service.admission import Admission
+from service.callers import Caller
+from service.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from detector import Detection
     from detector.classifiers.base import Float32Array
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 _RATE_MEMORY: Final = 0.8
 _RETRY_SECONDS: Final = (0.05, 30.0)
+_ANYBODY: Final = Caller()
 
 
 class BatchObserver(Protocol):
@@ -47,6 +51,7 @@ class _Job:
     """One request's images on their way through the engine."""
 
     images: Float32Array
+    caller: Caller
     deadline: float
     queued_at: float
     answer: asyncio.Future[tuple[Detection, ...]]
@@ -77,44 +82,35 @@ class MicroBatcher:
     ) -> None:
         self._scorer = scorer
         self._max_batch_images = max_batch_images
-        self._max_queue_images = max_queue_images
         self._observer = observer
-        self._waiting: deque[_Job] = deque()
+        self._admission = Admission(max_queue_images, retry_after=self._retry_after, observer=observer.admitted)
+        self._waiting: Turns[_Job] = Turns()
         self._arrived = asyncio.Event()
-        self._admitted = 0
         self._closing = False
         self._images_per_second = math.nan
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._loop = asyncio.get_running_loop()
         self._runner = self._loop.create_task(self._run(), name="micro-batcher")
 
-    @contextmanager
-    def admit(self, images: int) -> Iterator[None]:
+    def admit(self, images: int, caller: Caller) -> AbstractContextManager[None]:
         """Hold places for a request's images, from before they are read until they are answered.
 
         Raises:
-            OverloadedError: There are not so many places.
+            OverloadedError: There are not so many places, or not for this caller.
             NotReadyError: The batcher is closing.
         """
         if self._closing:
             raise NotReadyError("the service is stopping; call another replica")
-        if self._admitted + images > self._max_queue_images:
-            raise OverloadedError(
-                f"overloaded: {self._admitted} images are being served, {images} more would pass the limit of"
-                f" {self._max_queue_images}; try again in {self._retry_after():.2f} s",
-                retry_after=self._retry_after(),
-            )
-        self._count(images)
-        try:
-            yield
-        finally:
-            self._count(-images)
+        return self._admission.places(images, caller)
 
-    async def score(self, images: Float32Array, *, time_left: float | None = None) -> tuple[Detection, ...]:
+    async def score(
+        self, images: Float32Array, *, caller: Caller = _ANYBODY, time_left: float | None = None
+    ) -> tuple[Detection, ...]:
         """Score admitted images.
 
         Args:
             images: float32 (N, channels, height, width), checked, N >= 1.
+            caller: Whose they are.
             time_left: Seconds until the caller gives up; images whose caller has given up are not computed.
 
         Returns:
@@ -125,14 +121,13 @@ class MicroBatcher:
         """
         now = self._loop.time()
         deadline = math.inf if time_left is None else now + time_left
-        job = _Job(images, deadline, now, self._loop.create_future())
-        self._waiting.append(job)
+        job = _Job(images, caller, deadline, now, self._loop.create_future())
+        self._waiting.add(caller, job)
         self._arrived.set()
         try:
             return await job.answer
         finally:
-            if job in self._waiting:  # its caller went away: let go of the images at once
-                self._waiting.remove(job)
+            self._waiting.drop(caller, job)  # if its caller went away: let go of the images at once
 
     async def close(self) -> None:
         """Admit no more, finish what was admitted to the queue, end the worker thread."""
@@ -152,18 +147,20 @@ class MicroBatcher:
     def _next_batch(self) -> list[_Slice]:
         batch: list[_Slice] = []
         room = self._max_batch_images
+        self._waiting.begin_batch()
         while self._waiting and room:
-            job = self._waiting.popleft()
+            share = -(-room // self._waiting.callers)  # callers who wait get equal parts of what is left
+            job = self._waiting.take()
             if self._is_dead(job):
                 continue
             if not job.taken:
                 self._observer.waited(self._loop.time() - job.queued_at)
-            images = job.images[job.taken : job.taken + room]
+            images = job.images[job.taken : job.taken + share]
             batch.append(_Slice(job, images))
             job.taken += len(images)
             room -= len(images)
-            if job.taken < len(job.images):  # there is no room left, so the loop ends here
-                self._waiting.append(job)
+            if job.taken < len(job.images):
+                self._waiting.add(job.caller, job)
         return batch
 
     def _is_dead(self, job: _Job) -> bool:
@@ -211,15 +208,11 @@ class MicroBatcher:
     def _retry_after(self) -> float:
         """Seconds in which the engine, at its recent rate, would answer all that is admitted now."""
         least, most = _RETRY_SECONDS
-        seconds = 1.0 if math.isnan(self._images_per_second) else self._admitted / self._images_per_second
+        seconds = 1.0 if math.isnan(self._images_per_second) else self._admission.admitted / self._images_per_second
         return min(max(seconds, least), most)
-
-    def _count(self, images: int) -> None:
-        self._admitted += images
-        self._observer.admitted(self._admitted)
 
 
 def _deliver(job: _Job, detection: Detection) -> None:
     job.parts.append(detection)
-    if job.taken == len(job.images) and not job.answer.done():
+    if sum(map(len, job.parts)) == len(job.images) and not job.answer.done():
         job.answer.set_result(tuple(job.parts))

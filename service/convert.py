@@ -77,6 +77,7 @@ def check_request(request: pb.ScoreRequest, shape: tuple[int, int, int], limits:
         LimitExceededError: More images than a request may hold.
     """
     _check_enum(request.bad_image_policy, pb.BadImagePolicy.values(), "bad_image_policy")
+    _check_enum(request.priority, pb.Priority.values(), "priority")
     match request.WhichOneof("input"):
         case "encoded":
             return _checked_count(len(request.encoded.images), limits, "encoded.images")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from detector.errors import NotReadyError
 from detector.versions import project_version
+from isthmus.v1 import detector_pb2 as pb
 from service import replies, status
 from service.batching import MicroBatcher
+from service.callers import Caller, Priority
 from service.convert import RequestLimits
 from service.reader import RequestReader
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from detector import Detection
     from detector.errors import IsthmusError
-    from isthmus.v1 import detector_pb2 as pb
     from service.metrics import GuardMetrics
     from service.ports import LoadedBundle, Scorer
     from service.settings import ServiceSettings
@@ -49,11 +50,12 @@ class Guard:
             observer=metrics,
         )
 
-    async def score(self, request: pb.ScoreRequest, *, time_left: float | None) -> pb.ScoreResponse:
+    async def score(self, request: pb.ScoreRequest, *, caller: str, time_left: float | None) -> pb.ScoreResponse:
         """Answer a request.
 
         Args:
             request: From anyone.
+            caller: Who asks, as callers are told apart.
             time_left: Seconds until the caller gives up; None for never.
 
         Raises:
@@ -62,11 +64,13 @@ class Guard:
             OverloadedError: There is no room.
             DeadlineError: The caller's time passed.
         """
-        return await self._counted(request, self._score(request, time_left))
+        return await self._counted(request, self._score(request, _caller(request, caller), time_left))
 
-    async def detections(self, request: pb.ScoreRequest, *, time_left: float | None) -> tuple[Detection, ...]:
+    async def detections(
+        self, request: pb.ScoreRequest, *, caller: str, time_left: float | None
+    ) -> tuple[Detection, ...]:
         """The answers to a request, in any number of parts; arguments and errors as for `score`."""
-        return await self._counted(request, self._detections(request, time_left))
+        return await self._counted(request, self._detections(request, _caller(request, caller), time_left))
 
     @property
     def bundle(self) -> LoadedBundle:
@@ -90,27 +94,31 @@ class Guard:
             self._metrics.rejected(status.reason(error), _claimed_images(request, self._limits))
             raise
 
-    async def _detections(self, request: pb.ScoreRequest, time_left: float | None) -> tuple[Detection, ...]:
+    async def _detections(
+        self, request: pb.ScoreRequest, caller: Caller, time_left: float | None
+    ) -> tuple[Detection, ...]:
         count = self._reader.count(request)
-        with self._batcher.admit(count):
-            parts, _ = await self._answers(request, count, time_left)
+        with self._batcher.admit(count, caller):
+            parts, _ = await self._answers(request, count, caller, time_left)
             return parts
 
     async def _answers(
-        self, request: pb.ScoreRequest, count: int, time_left: float | None
+        self, request: pb.ScoreRequest, count: int, caller: Caller, time_left: float | None
     ) -> tuple[tuple[Detection, ...], Mapping[int, IsthmusError]]:
         """The answers to the good images of an admitted request, and what is wrong with the others."""
         inputs = await self._reader.read(request, count)
-        parts = await self._batcher.score(inputs.images, time_left=time_left) if len(inputs.images) else ()
+        parts = (
+            await self._batcher.score(inputs.images, caller=caller, time_left=time_left) if len(inputs.images) else ()
+        )
         self._metrics.scored(parts)
         for error in inputs.errors.values():
             self._metrics.rejected(status.reason(error), 1)
         return parts, inputs.errors
 
-    async def _score(self, request: pb.ScoreRequest, time_left: float | None) -> pb.ScoreResponse:
+    async def _score(self, request: pb.ScoreRequest, caller: Caller, time_left: float | None) -> pb.ScoreResponse:
         count = self._reader.count(request)
-        with self._batcher.admit(count):
-            parts, errors = await self._answers(request, count, time_left)
+        with self._batcher.admit(count, caller):
+            parts, errors = await self._answers(request, count, caller, time_left)
             if count <= _INLINE_IMAGES:
                 return replies.score_response(request, self._bundle, parts, errors)
             return await self._reader.run(lambda: replies.score_response(request, self._bundle, parts, errors))
@@ -146,6 +154,11 @@ class GuardSlot:
         """Close the guard, if there is one."""
         if self._guard is not None:
             await self._guard.close()
+
+
+def _caller(request: pb.ScoreRequest, name: str) -> Caller:
+    bulk = request.priority == pb.PRIORITY_BULK
+    return Caller(name, Priority.BULK if bulk else Priority.INTERACTIVE)
 
 
 def _claimed_images(request: pb.ScoreRequest, limits: RequestLimits) -> int:

@@ -14,6 +14,7 @@ import grpc
 from detector.errors import InvalidInputError, LimitExceededError, NotFoundError
 from detector.versions import project_version
 from isthmus.inference.v2 import inference_pb2 as oip
+from isthmus.v1 import detector_pb2 as pb
 from service import status, tensors
 from service.health import INFERENCE_SERVICE
 from service.streams import in_order
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = "1"
 _TIMEOUT: Final = "timeout"
+_PRIORITY: Final = "priority"
 _MICROSECONDS: Final = 1e6
 _NUMBER_BYTES: Final = 5  # at most, of an element of uint_contents or fp32_contents
 _EXTENSIONS: Final = ("binary_tensor_data", "model_stream_infer")
@@ -120,8 +122,9 @@ class InferenceServicer:
         outputs = tensors.wanted_outputs(request)
         bundle = guard.bundle
         native = tensors.score_request(request, bundle.manifest.spec.shape)
+        native.priority = _priority(request)
         try:
-            parts = await guard.detections(native, time_left=_time_left(request, context))
+            parts = await guard.detections(native, caller=context.peer(), time_left=_time_left(request, context))
         except (InvalidInputError, LimitExceededError) as error:
             raise tensors.renamed(error) from error
         response = oip.ModelInferResponse(model_name=self._model, model_version=VERSION, id=request.id)
@@ -154,6 +157,15 @@ def _time_left(request: oip.ModelInferRequest, context: Context) -> float | None
         )
     own = microseconds / _MICROSECONDS
     return own if left is None else min(left, own)
+
+
+def _priority(request: oip.ModelInferRequest) -> pb.Priority:
+    """Triton's levels: 0 is the default, 1 the most urgent."""
+    parameter = request.parameters[_PRIORITY] if _PRIORITY in request.parameters else oip.InferParameter()
+    level = parameter.uint64_param or parameter.int64_param
+    if level < 0:
+        raise InvalidInputError(f"must not be negative, not {level}", field="parameters[priority]")
+    return pb.PRIORITY_BULK if level > 1 else pb.PRIORITY_INTERACTIVE
 
 
 def _serialized(message: Any) -> bytes:

@@ -117,6 +117,7 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
         request_id = _request_id(context)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
+        peer = context.peer()  # asked now: a stream that is let go of may outlive its call
         self._metrics.started.labels(*call).inc()
         started = time.perf_counter()
         code = grpc.StatusCode.UNKNOWN
@@ -126,13 +127,16 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
         except asyncio.CancelledError:
             code = _why_cancelled(context)
             raise
+        except GeneratorExit:  # nobody takes the stream's answers any more
+            code = grpc.StatusCode.CANCELLED
+            raise
         except grpc.aio.AbortError:
             code = status.status_code(context.code())
             raise
         finally:
-            self._finish(call, code, time.perf_counter() - started, context)
+            self._finish(call, code, time.perf_counter() - started, peer)
 
-    def _finish(self, call: _Call, code: grpc.StatusCode, seconds: float, context: Context) -> None:
+    def _finish(self, call: _Call, code: grpc.StatusCode, seconds: float, peer: str) -> None:
         self._metrics.handled.labels(*call, code.name).inc()
         self._metrics.seconds.labels(*call).observe(seconds)
         log = _log.debug if call.service.startswith(_QUIET_SERVICES) else _log.info
@@ -141,7 +145,7 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
             method=f"{call.service}/{call.method}",
             code=code.name,
             seconds=round(seconds, 6),
-            peer=context.peer(),
+            peer=peer,
         )
 
 

@@ -39,7 +39,7 @@ class DetectorServicer(detector_pb2_grpc.AdversarialDetectorServicer):  # type: 
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:  # noqa: N802 - the proto's name
         """Classify and score images."""
-        return await self._slot.guard.score(request, time_left=context.time_remaining())
+        return await self._slot.guard.score(request, caller=context.peer(), time_left=context.time_remaining())
 
     async def ScoreStream(  # noqa: N802 - the proto's name
         self, messages: AsyncIterator[bytes], context: Context
@@ -52,7 +52,7 @@ class DetectorServicer(detector_pb2_grpc.AdversarialDetectorServicer):  # type: 
             try:
                 streamed = self._read_streamed(message)
                 response.id = streamed.id
-                found = await guard.score(streamed.request, time_left=context.time_remaining())
+                found = await guard.score(streamed.request, caller=context.peer(), time_left=context.time_remaining())
                 response.response.CopyFrom(found)
             except Exception as error:  # noqa: BLE001 - the last resort of every request of a stream
                 response.error.CopyFrom(status.to_status(status.public(error)))

@@ -11,6 +11,7 @@ import pytest
 from detector.errors import DeadlineError, NotReadyError, OverloadedError
 from detector.images import to_canonical
 from service.batching import MicroBatcher
+from service.callers import Caller, Priority
 from service.testing import BrightnessScorer
 from tests.service.support import WARM_UP_BATCHES, GatedScorer, random_pixels
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from detector import Detection
     from detector.classifiers.base import Float32Array
+
+
+ANN, BEN = Caller("ann"), Caller("ben")
 
 
 @dataclass
@@ -110,6 +114,61 @@ async def test_a_large_request_is_split_and_small_ones_overtake_it() -> None:
     np.testing.assert_array_equal(scores(parts), BrightnessScorer().score_canonical(images(30, seed=1)).scores)
 
 
+async def test_callers_get_equal_parts_of_a_batch_whatever_they_ask_for() -> None:
+    scorer = GatedScorer()
+    finished: list[str] = []
+    async with batching(scorer) as batcher:
+        with scorer.closed():
+            first = start(batcher, images(1))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            greedy = [start(batcher, images(8, seed=i), caller=ANN) for i in range(4)]
+            modest = start(batcher, images(7, seed=9), caller=BEN)
+            modest.add_done_callback(lambda _: finished.append("modest"))
+            greedy[1].add_done_callback(lambda _: finished.append("greedy"))
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*greedy, modest)
+        await first
+    assert finished == ["modest", "greedy"]
+    assert scorer.batches[WARM_UP_BATCHES:] == [1, 8, 8, 8, 8, 7]
+    for seed, parts in zip([0, 1, 2, 3, 9], answers, strict=True):
+        alone = BrightnessScorer().score_canonical(images(len(scores(parts)), seed=seed))
+        np.testing.assert_array_equal(scores(parts), alone.scores)
+
+
+async def test_a_request_may_be_in_a_batch_twice_and_keeps_its_order() -> None:
+    scorer = GatedScorer()
+    async with batching(scorer) as batcher:
+        with scorer.closed():
+            first = start(batcher, images(1))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            large = start(batcher, images(7, seed=1), caller=ANN)
+            small = start(batcher, images(1, seed=2), caller=BEN)
+            await asyncio.sleep(0)
+        parts = await large
+        await asyncio.gather(first, small)
+    assert scorer.batches[WARM_UP_BATCHES:] == [1, 8]
+    assert len(parts) == 2
+    np.testing.assert_array_equal(scores(parts), BrightnessScorer().score_canonical(images(7, seed=1)).scores)
+
+
+async def test_bulk_waits_for_what_is_urgent() -> None:
+    scorer = GatedScorer()
+    finished: list[str] = []
+    async with batching(scorer) as batcher:
+        with scorer.closed():
+            first = start(batcher, images(1))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            tasks = {
+                "bulk": start(batcher, images(2, seed=1), caller=Caller("ann", Priority.BULK)),
+                "urgent": start(batcher, images(8, seed=2), caller=ANN),
+            }
+            tasks["bulk"].add_done_callback(lambda _: finished.append("bulk"))
+            tasks["urgent"].add_done_callback(lambda _: finished.append("urgent"))
+            await asyncio.sleep(0)
+        await asyncio.gather(first, *tasks.values())
+    assert finished == ["urgent", "bulk"]
+
+
 async def test_a_cancelled_request_is_not_computed_and_hurts_nobody() -> None:
     scorer, record = GatedScorer(), Record()
     async with batching(scorer, record) as batcher:
@@ -178,16 +237,16 @@ async def test_a_full_batcher_refuses_and_says_when_to_come_back() -> None:
     scorer, record = GatedScorer(), Record()
     async with batching(scorer, record, max_queue_images=10) as batcher:
         with ExitStack() as places:
-            places.enter_context(batcher.admit(7))
-            places.enter_context(batcher.admit(3))
-            with pytest.raises(OverloadedError) as caught, batcher.admit(1):
+            places.enter_context(batcher.admit(7, ANN))
+            places.enter_context(batcher.admit(3, BEN))
+            with pytest.raises(OverloadedError) as caught, batcher.admit(1, ANN):
                 pass
             assert caught.value.retry_after == 1.0  # nothing is known of the engine's speed yet
             await batcher.score(images(8))
-            with pytest.raises(OverloadedError) as caught, batcher.admit(1):
+            with pytest.raises(OverloadedError) as caught, batcher.admit(1, ANN):
                 pass
             assert 0.05 <= caught.value.retry_after < 1.0
-        with batcher.admit(10):
+        with batcher.admit(10, ANN):
             pass
     assert record.places == [7, 10, 7, 0, 10, 0]
 
@@ -200,7 +259,7 @@ async def test_closing_finishes_what_was_admitted_and_admits_no_more() -> None:
             await scorer.entered(WARM_UP_BATCHES + 1)
             closing = asyncio.create_task(batcher.close())
             await asyncio.sleep(0)
-            with pytest.raises(NotReadyError), batcher.admit(1):
+            with pytest.raises(NotReadyError), batcher.admit(1, ANN):
                 pass
         assert [len(scores(await task)) for task in tasks] == [5, 5, 5]
         await closing

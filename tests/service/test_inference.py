@@ -229,3 +229,21 @@ async def test_an_unmodified_tritonclient_is_served(server: RunningServer, clien
     assert "StatusCode.NOT_FOUND" in told["errors"][0]
     assert "StatusCode.INVALID_ARGUMENT" in told["errors"][1]
     assert "inputs[0].shape" in told["errors"][1]
+
+
+async def test_tritons_priorities_are_heeded(start_server: StartServer) -> None:
+    scorer = GatedScorer()
+    server = await start_server(scorer, max_batch_images=3)
+    finished: list[str] = []
+    async with grpc.aio.insecure_channel(server.target) as channel:
+        with scorer.closed():
+            calls = [asyncio.ensure_future(call(channel, "ModelInfer", infer()))]
+            await scorer.entered(3)
+            for name, level in (("bulk", 2), ("urgent", 1), ("default", 0)):
+                request = infer()
+                request.parameters["priority"].uint64_param = level
+                calls.append(asyncio.ensure_future(call(channel, "ModelInfer", request)))
+                calls[-1].add_done_callback(lambda _, name=name: finished.append(name))
+                await asyncio.sleep(0.1)
+        await asyncio.gather(*calls)
+    assert finished == ["urgent", "default", "bulk"]

@@ -50,6 +50,10 @@ def _five_files() -> oip.ModelInferRequest:
     return request
 
 
+def _priority(request: oip.ModelInferRequest) -> None:
+    request.parameters["priority"].int64_param = -2
+
+
 def _timeout(request: oip.ModelInferRequest) -> None:
     request.parameters["timeout"].int64_param = -1
 
@@ -90,6 +94,7 @@ WRONG: dict[str, tuple[oip.ModelInferRequest, str]] = {
         _five_files(),
         "inputs[0].shape: says 5 images, there are 1",
     ),
+    "priority": (_changed(_priority), "parameters[priority]: must not be negative, not -2"),
     "timeout": (_changed(_timeout), "parameters[timeout]: must be a positive number of microseconds, not -1"),
 }
 

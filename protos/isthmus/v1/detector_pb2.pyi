@@ -32,6 +32,12 @@ class Layout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LAYOUT_UNSPECIFIED: _ClassVar[Layout]
     LAYOUT_NHWC: _ClassVar[Layout]
     LAYOUT_NCHW: _ClassVar[Layout]
+
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_INTERACTIVE: _ClassVar[Priority]
+    PRIORITY_BULK: _ClassVar[Priority]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_BENIGN: Verdict
 VERDICT_SUSPECT: Verdict
@@ -45,6 +51,9 @@ PIXEL_TYPE_FLOAT32: PixelType
 LAYOUT_UNSPECIFIED: Layout
 LAYOUT_NHWC: Layout
 LAYOUT_NCHW: Layout
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_INTERACTIVE: Priority
+PRIORITY_BULK: Priority
 
 class EncodedImages(_message.Message):
     __slots__ = ("images",)
@@ -65,18 +74,20 @@ class ImageTensor(_message.Message):
     def __init__(self, data: _Optional[bytes] = ..., pixel_type: _Optional[_Union[PixelType, str]] = ..., shape: _Optional[_Iterable[int]] = ..., layout: _Optional[_Union[Layout, str]] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
-    __slots__ = ("encoded", "tensor", "bad_image_policy", "include_logits", "include_profile")
+    __slots__ = ("encoded", "tensor", "bad_image_policy", "include_logits", "include_profile", "priority")
     ENCODED_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     BAD_IMAGE_POLICY_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_LOGITS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_PROFILE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     encoded: EncodedImages
     tensor: ImageTensor
     bad_image_policy: BadImagePolicy
     include_logits: bool
     include_profile: bool
-    def __init__(self, encoded: _Optional[_Union[EncodedImages, _Mapping]] = ..., tensor: _Optional[_Union[ImageTensor, _Mapping]] = ..., bad_image_policy: _Optional[_Union[BadImagePolicy, str]] = ..., include_logits: _Optional[bool] = ..., include_profile: _Optional[bool] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, encoded: _Optional[_Union[EncodedImages, _Mapping]] = ..., tensor: _Optional[_Union[ImageTensor, _Mapping]] = ..., bad_image_policy: _Optional[_Union[BadImagePolicy, str]] = ..., include_logits: _Optional[bool] = ..., include_profile: _Optional[bool] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class Prediction(_message.Message):
     __slots__ = ("class_index", "label", "probability")
