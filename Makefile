@@ -58,6 +58,7 @@ evaluate-quick: $(INSTALLED) ## The same with a few cheap attacks (5 minutes)
 
 bench: $(INSTALLED) bundles/cifar10 ## Speed, as ratios taken in one run; docs/performance.md has a table
 	$(BIN)/python -m benchmarks.engines bundles/cifar10
+	$(BIN)/python -m benchmarks.serving bundles/cifar10
 
 bundles/cifar10:
 	$(MAKE) calibrate-cifar10

@@ -7,6 +7,7 @@ left for one who comes new, without anybody being told apart beforehand.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,8 @@ class Admission:
         self._places, self._retry_after, self._observer = places, retry_after, observer
         self._held: Counter[str] = Counter()
         self._bulk = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
         self.admitted = 0
 
     @contextmanager
@@ -53,6 +56,10 @@ class Admission:
             yield
         finally:
             self._count(-images, caller)
+
+    async def emptied(self) -> None:
+        """Wait until no place is held."""
+        await self._empty.wait()
 
     def _check(self, images: int, caller: Caller) -> None:
         free = self._places - self.admitted - images
@@ -74,4 +81,8 @@ class Admission:
         if not self._held[caller.name]:
             del self._held[caller.name]
         self._bulk += images if caller.priority is Priority.BULK else 0
+        if self.admitted:
+            self._empty.clear()
+        else:
+            self._empty.set()
         self._observer(self.admitted)

@@ -129,6 +129,10 @@ class MicroBatcher:
         finally:
             self._waiting.drop(caller, job)  # if its caller went away: let go of the images at once
 
+    async def emptied(self) -> None:
+        """Wait until no request holds a place."""
+        await self._admission.emptied()
+
     async def close(self) -> None:
         """Admit no more, finish what was admitted to the queue, end the worker thread."""
         self._closing = True

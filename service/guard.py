@@ -81,8 +81,13 @@ class Guard:
         """Describe the detector."""
         return replies.detector_response(self._bundle, self._limits, version=project_version())
 
+    async def retire(self) -> None:
+        """Finish the requests in hand, which may still be read, then close: another guard gets the new ones."""
+        await self._batcher.emptied()
+        await self.close()
+
     async def close(self) -> None:
-        """Finish the requests in hand and end the threads."""
+        """Finish what waits for the engine and end the threads."""
         await self._batcher.close()
         self._reader.close()
 
@@ -146,9 +151,10 @@ class GuardSlot:
             raise NotReadyError("the detector is being loaded; try again in a moment, or watch grpc.health.v1")
         return self._guard
 
-    def put(self, guard: Guard) -> None:
-        """Start answering with `guard`."""
-        self._guard = guard
+    def put(self, guard: Guard) -> Guard | None:
+        """Start answering with `guard`; gives back the one before, which may have requests in hand."""
+        replaced, self._guard = self._guard, guard
+        return replaced
 
     async def close(self) -> None:
         """Close the guard, if there is one."""

@@ -24,6 +24,7 @@ _RPC_LABELS: Final = ("grpc_type", "grpc_service", "grpc_method")
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _P_VALUE_STEPS: Final = 20
+_OUTCOMES: Final = {True: "loaded", False: "refused"}
 # Supervised scores stay below about ten; one-class scores grow with the number of points walked.
 _SCORES: Final = (0, 0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000)
 
@@ -59,6 +60,25 @@ class RpcMetrics:
         )
 
 
+class ReloadMetrics:
+    """Bundles loaded while serving.
+
+    Args:
+        registry: Where they are collected.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._reloads = Counter(
+            "isthmus_reloads_total", "Tries to load a bundle while serving.", ("outcome",), registry=registry
+        )
+        for outcome in _OUTCOMES.values():
+            self._reloads.labels(outcome)
+
+    def tried(self, *, loaded: bool) -> None:
+        """A bundle was loaded, or refused."""
+        self._reloads.labels(_OUTCOMES[loaded]).inc()
+
+
 class GuardMetrics:
     """What the detector sees, answers and costs. Implements `service.batching.BatchObserver`.
 
@@ -68,24 +88,29 @@ class GuardMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry, bundle: LoadedBundle) -> None:
-        self._forwards_per_image = bundle.manifest.plan.forwards_per_image
-        self._classes = tuple(
-            label if index < MAX_CLASS_LABELS else OTHER_CLASSES for index, label in enumerate(bundle.manifest.labels)
-        )
-        info = Info("isthmus_detector", "The detector that is loaded.", registry=registry)
-        info.info(
-            {"bundle_digest": bundle.digest, "version": project_version(), "scorer": bundle.manifest.calibration.scorer}
+        self._info = Info("isthmus_detector", "The detector that is loaded.", registry=registry)
+        self._loaded = Gauge(
+            "isthmus_bundle_loaded_timestamp_seconds", "When the bundle was loaded, Unix time.", registry=registry
         )
         self._add_answers(registry, bundle)
         self._add_work(registry)
+        self.loaded(bundle)
+
+    def loaded(self, bundle: LoadedBundle) -> None:
+        """From now on this detector answers; what was counted stays."""
+        self._forwards_per_image = bundle.manifest.plan.forwards_per_image
+        self._classes = frozenset(bundle.manifest.labels[:MAX_CLASS_LABELS])
+        scorer = bundle.manifest.calibration.scorer
+        self._info.info({"bundle_digest": bundle.digest, "version": project_version(), "scorer": scorer})
+        self._loaded.set_to_current_time()
+        for label in dict.fromkeys(map(self._class, bundle.manifest.labels)):  # all series, so that rates begin at zero
+            for verdict in Verdict:
+                self._verdicts.labels(label, verdict)
 
     def _add_answers(self, registry: CollectorRegistry, bundle: LoadedBundle) -> None:
         self._verdicts = Counter(
             "isthmus_verdicts_total", "Verdicts given.", ("predicted_class", "verdict"), registry=registry
         )
-        for label in dict.fromkeys(self._classes):  # all series from the start, so that rates begin at zero
-            for verdict in Verdict:
-                self._verdicts.labels(label, verdict)
         self._p_values = Histogram(
             "isthmus_p_value",
             "p-values; the detector's two target rates are among the edges.",
@@ -142,12 +167,16 @@ class GuardMetrics:
         """Images were answered."""
         for detection in detections:
             self._images.inc(len(detection.scores))
-            for label, verdict in zip(detection.predicted.tolist(), detection.verdicts, strict=True):
-                self._verdicts.labels(self._classes[label], verdict).inc()
+            for label, verdict in zip(detection.labels, detection.verdicts, strict=True):
+                self._verdicts.labels(self._class(label), verdict).inc()
             for p_value in detection.p_values.tolist():
                 self._p_values.observe(p_value)
             for score in detection.scores.tolist():
                 self._scores.observe(score)
+
+    def _class(self, label: str) -> str:
+        """What a class is called here; answers of a bundle that was just replaced may have classes of its own."""
+        return label if label in self._classes else OTHER_CLASSES
 
     def rejected(self, reason: str, images: int) -> None:
         """Images got no score; `reason` is a name from `service.status.reason`."""

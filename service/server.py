@@ -19,8 +19,9 @@ from service.health import HealthServicer
 from service.inference import InferenceServicer
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
 from service.logs import configure_logging
-from service.metrics import GuardMetrics, RpcMetrics, new_registry
+from service.metrics import GuardMetrics, ReloadMetrics, RpcMetrics, new_registry
 from service.reflecting import enable_reflection
+from service.reloading import Reloader
 from service.servicer import DetectorServicer
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class RunningServer:
         self._rpc_metrics = RpcMetrics(self._registry)
         self._slot = GuardSlot()
         self._health = HealthServicer()
+        self._guard_metrics: GuardMetrics | None = None
+        self._reloader: Reloader | None = None
         self._metrics_server: MetricsServer | None = None
         self._server: grpc.aio.Server | None = None
         self.port = 0
@@ -93,16 +96,28 @@ class RunningServer:
         Raises:
             BundleError: The bundle is refused.
         """
-        scorer = await asyncio.to_thread(self._load_warm)
-        self._slot.put(Guard(scorer, self._settings, GuardMetrics(self._registry, scorer.bundle)))
+        guard = await self._load_guard()
+        self._slot.put(guard)
+        self._reloader = Reloader(
+            self._settings.bundle,
+            interval=self._settings.watch_interval,
+            load=lambda: asyncio.ensure_future(self._load_guard()),
+            slot=self._slot,
+            metrics=ReloadMetrics(self._registry),
+        )
         self._health.serving()
         _log.info(
             "listening",
             address=self.target,
             port=self.port,
             metrics_port=self.metrics_port,
-            bundle_digest=scorer.bundle.digest,
+            bundle_digest=guard.bundle.digest,
         )
+
+    def reload(self) -> None:
+        """Load the bundle again, soon; the old one answers until the new one is checked, and stays if that is bad."""
+        if self._reloader is not None:
+            self._reloader.reload()
 
     async def stop(self) -> None:
         """Say NOT_SERVING, wait for load balancers to notice, refuse new requests, finish those in flight."""
@@ -112,6 +127,8 @@ class RunningServer:
             await asyncio.sleep(self._settings.drain_delay)
             self._health.close()
             await self._server.stop(self._settings.grace)
+        if self._reloader is not None:
+            await self._reloader.close()
         await self._slot.close()
         if self._metrics_server is not None:
             await asyncio.to_thread(self._metrics_server.stop)
@@ -129,6 +146,15 @@ class RunningServer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    async def _load_guard(self) -> Guard:
+        """A guard that is checked and warm, and whose answers are counted from now on."""
+        scorer = await asyncio.to_thread(self._load_warm)
+        if self._guard_metrics is None:
+            self._guard_metrics = GuardMetrics(self._registry, scorer.bundle)
+        else:
+            self._guard_metrics.loaded(scorer.bundle)
+        return Guard(scorer, self._settings, self._guard_metrics)
+
     def _load_warm(self) -> Scorer:
         scorer = self._load(self._settings)
         for count in sorted({1, self._settings.max_batch_images}):  # the first caller shall not pay for first-time work
@@ -145,7 +171,7 @@ class RunningServer:
 
 
 async def serve(settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] = _load_bundle) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return. Sets up logging for the process.
+    """Serve until SIGTERM or SIGINT, then drain and return; SIGHUP loads the bundle again. Sets up logging.
 
     Args:
         settings: All that can be set.
@@ -160,8 +186,10 @@ async def serve(settings: ServiceSettings, *, load: Callable[[ServiceSettings], 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with RunningServer(settings, load=load):
+    async with RunningServer(settings, load=load) as server:
+        loop.add_signal_handler(signal.SIGHUP, server.reload)
         await stopped.wait()
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 def _new_server(settings: ServiceSettings, metrics: RpcMetrics) -> grpc.aio.Server:

@@ -45,14 +45,16 @@ class DetectorServicer(detector_pb2_grpc.AdversarialDetectorServicer):  # type: 
         self, messages: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[pb.ScoreStreamResponse]:
         """Answer each request in its place; one that fails does not end the stream."""
-        guard = self._slot.guard
+        self._slot.guard  # noqa: B018 - refuses the stream while there is none
 
         async def answer(message: bytes) -> pb.ScoreStreamResponse:
             response = pb.ScoreStreamResponse()
             try:
                 streamed = self._read_streamed(message)
                 response.id = streamed.id
-                found = await guard.score(streamed.request, caller=context.peer(), time_left=context.time_remaining())
+                found = await self._slot.guard.score(
+                    streamed.request, caller=context.peer(), time_left=context.time_remaining()
+                )
                 response.response.CopyFrom(found)
             except Exception as error:  # noqa: BLE001 - the last resort of every request of a stream
                 response.error.CopyFrom(status.to_status(status.public(error)))

@@ -66,6 +66,13 @@ class ServiceSettings(BaseSettings):
         " as overloaded. At least `max_images`.",
     )
     max_batch_images: int = Field(64, ge=1, description="Images the engine is given at once.")
+    watch_interval: float = Field(
+        0.0,
+        ge=0,
+        le=86400,
+        description="Seconds between looks at the bundle's folder, to load it again when it has changed; 0 does not"
+        " look (SIGHUP loads it again in any case).",
+    )
     drain_delay: float = Field(
         5.0,
         ge=0,

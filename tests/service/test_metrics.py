@@ -191,7 +191,7 @@ def test_many_classes_share_a_label() -> None:
     metrics = GuardMetrics(registry, bundle)
     dark = scorer.score_canonical(np.zeros((1, 3, 8, 8), np.float32))
     for index in (99, 100, 999):
-        metrics.scored([replace(dark, predicted=np.array([index]))])
+        metrics.scored([replace(dark, predicted=np.array([index]), labels=(labels[index],))])
     found = {
         sample.labels["predicted_class"]: sample.value
         for family in registry.collect()

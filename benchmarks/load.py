@@ -1,0 +1,77 @@
+"""A load generator in a process of its own: ``python -m benchmarks.load TARGET``; prints one line of JSON.
+
+So many calls are under way at any time (a closed loop), each on a connection of its own; requests are serialised once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+
+from isthmus.v1 import detector_pb2 as pb
+from isthmus.v1 import detector_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_WARM_UP = 1.0  # seconds
+
+
+async def _request(target: str, images: int) -> bytes:
+    """Random uint8 images of the size the server takes."""
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub: Any = detector_pb2_grpc.AdversarialDetectorStub(channel)
+        wanted = (await stub.GetDetector(pb.GetDetectorRequest())).image_format
+    shape = (images, wanted.height, wanted.width, wanted.channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    tensor = pb.ImageTensor(data=pixels.tobytes(), pixel_type=pb.PIXEL_TYPE_UINT8, shape=shape)
+    return pb.ScoreRequest(tensor=tensor).SerializeToString()
+
+
+async def _caller(target: str, message: bytes, begin: float, end: float, seconds: list[float]) -> None:
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(target, options=options) as channel:
+        method: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary("/isthmus.v1.AdversarialDetector/Score")  # type: ignore[assignment] # on bare bytes
+        while (started := time.perf_counter()) < end:
+            await method(message)
+            if started >= begin:
+                seconds.append(time.perf_counter() - started)
+
+
+async def _load(target: str, *, images: int, callers: int, duration: float) -> dict[str, float]:
+    message = await _request(target, images)
+    begin = time.perf_counter() + _WARM_UP
+    seconds: list[float] = []
+    await asyncio.gather(*(_caller(target, message, begin, begin + duration, seconds) for _ in range(callers)))
+    elapsed = time.perf_counter() - begin
+    low, middle, high = np.quantile(seconds, [0.5, 0.9, 0.99]).tolist()
+    return {
+        "images_per_second": images * len(seconds) / elapsed,
+        "p50": low,
+        "p90": middle,
+        "p99": high,
+        "cpu_share": time.process_time() / (elapsed + _WARM_UP),
+    }
+
+
+def main() -> None:
+    """Ask, and print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target")
+    parser.add_argument("--images", type=int, default=1, help="per request")
+    parser.add_argument("--callers", type=int, default=1, help="requests under way at any time")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    given = parser.parse_args()
+    found = asyncio.run(_load(given.target, images=given.images, callers=given.callers, duration=given.seconds))
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What the service adds to the engine: ``python -m benchmarks.serving BUNDLE``.
+
+Server and load generator are processes of their own. The engine gets one thread unless told otherwise, so that on two
+cores the load generator and the transport have the other; the bare classifier, on as many threads, runs between the
+loads and alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.engines import bare_classifier, best_batch
+from detector.bundle import read_bundle
+from detector.engine.fused import FusedEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from detector.bundle import Bundle
+
+LOADS = ((1, 1), (1, 8), (1, 64), (64, 1), (64, 4))
+"""Images per request, and requests under way."""
+_BARE_IMAGES = 1024
+_ENGINE_ROUNDS = 50
+
+
+@contextmanager
+def serving(bundle: Path, threads: int) -> Iterator[str]:
+    """A server in a process of its own; gives its address."""
+    command = [sys.executable, "-m", "detector", "serve", "--bundle", str(bundle), "--threads", str(threads)]
+    command += ["--port", "0", "--no-metrics", "--drain-delay", "0"]
+    with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
+        process = subprocess.Popen(command, stderr=log)  # noqa: S603 - this project's own command
+        try:
+            yield _address(Path(log.name), process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """Where a server listens, once its log says so."""
+    while process.poll() is None:
+        lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        for line in lines:
+            if line["event"] == "listening":
+                return str(line["address"])
+        time.sleep(0.05)
+    raise SystemExit(f"the server did not start:\n{log.read_text()}")
+
+
+def load(target: str, images: int, callers: int, seconds: float) -> dict[str, float]:
+    """Let another process ask, and give back what it measured."""
+    options = ["--images", str(images), "--callers", str(callers), "--seconds", str(seconds)]
+    done = subprocess.run(  # noqa: S603 - this project's own command
+        [sys.executable, "-m", "benchmarks.load", target, *options], check=True, capture_output=True, text=True
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def engine_seconds(bundle: Bundle, threads: int) -> float:
+    """Median time of the engine for one image."""
+    engine = FusedEngine(bundle, threads=threads)
+    image = np.random.default_rng(0).random((1, *bundle.manifest.spec.shape), np.float32)
+    times = []
+    for _ in range(_ENGINE_ROUNDS):
+        begin = time.perf_counter()
+        engine.evidence(image)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[5:])
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path, help="the bundle folder")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the engine and of the bare classifier")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each load")
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    bundle = read_bundle(given.bundle)
+    forwards = bundle.manifest.plan.forwards_per_image
+    bare = bare_classifier(bundle, given.threads)
+    batch = best_batch(bare)
+    table = Table(
+        "images per request", "under way", "images/s", "share of bare forwards/s", "p50 ms", "p99 ms", "client CPU"
+    )
+    console = Console()
+    with serving(given.bundle, given.threads) as target:
+        alone = engine_seconds(bundle, given.threads)
+        for images, callers in LOADS:
+            found, shares = [], []
+            for _ in range(given.rounds):
+                before = bare(_BARE_IMAGES, batch)
+                found.append(load(target, images, callers, given.seconds))
+                bare_speed = 2 * _BARE_IMAGES / (before + bare(_BARE_IMAGES, batch))
+                shares.append(found[-1]["images_per_second"] * forwards / bare_speed)
+            middle = {name: statistics.median(run[name] for run in found) for name in found[0]}
+            table.add_row(
+                str(images),
+                str(callers),
+                f"{middle['images_per_second']:.1f}",
+                f"{statistics.median(shares):.2f}",
+                f"{1000 * middle['p50']:.1f}",
+                f"{1000 * middle['p99']:.1f}",
+                f"{middle['cpu_share']:.2f}",
+            )
+    console.print(f"{forwards} forwards per image; bare classifier at its best batch, {batch}; {given.threads} threads")
+    console.print(f"the engine alone takes {1000 * alone:.2f} ms for one image")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
