@@ -7,6 +7,7 @@ The tree (the transport maps each branch to one status code, in one place)::
     +-- LimitExceededError         the caller's data is too large; names the field, the limit and the value
     +-- OverloadedError            the queue is full; says when to try again
     +-- NotFoundError              what the caller asks for is not here; says what is
+    +-- UnauthenticatedError       the caller did not prove who they are
     +-- NotReadyError              starting or draining
     +-- DeadlineError              the caller's deadline passed before there was an answer
     +-- ServiceFailedError         the service failed; only its log says why, under the id in the message
@@ -71,6 +72,10 @@ class OverloadedError(IsthmusError):
 
 class NotFoundError(IsthmusError):
     """What the caller asks for is not here."""
+
+
+class UnauthenticatedError(IsthmusError):
+    """The caller did not prove who they are."""
 
 
 class NotReadyError(IsthmusError):

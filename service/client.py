@@ -17,6 +17,7 @@ import grpc
 
 from isthmus.v1 import detector_pb2 as pb
 from isthmus.v1 import detector_pb2_grpc
+from service.access import Access
 from service.requests import Images, Wishes, requests_for, shifted
 from service.results import DetectorDescription, ScoredImage
 from service.status import from_rpc_error
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_TIMEOUT: Final = 60.0
+_PLAIN: Final = Access()
 _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.max_receive_message_length", -1),  # replies with profiles pass gRPC's 4 MiB
     ("grpc.max_send_message_length", -1),
@@ -37,10 +39,17 @@ class Client:
     Args:
         target: The server, such as ``localhost:50051``; any gRPC name works, ``dns:///guard:50051`` too.
         timeout: Seconds a single request may take. A large call makes several requests.
+        access: TLS and token; plain text and none if not given.
     """
 
-    def __init__(self, target: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+    def __init__(self, target: str, *, timeout: float = DEFAULT_TIMEOUT, access: Access = _PLAIN) -> None:
+        credentials = access.credentials
+        self._channel = (
+            grpc.secure_channel(target, credentials, options=_OPTIONS)
+            if credentials
+            else grpc.insecure_channel(target, options=_OPTIONS)
+        )
+        self._metadata = access.metadata
         self._stub: Any = detector_pb2_grpc.AdversarialDetectorStub(self._channel)
         self._timeout = timeout
         self._description: DetectorDescription | None = None
@@ -97,7 +106,7 @@ class Client:
 
     def _call(self, method: Any, request: Any, first: int = 0) -> Any:
         try:
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise shifted(from_rpc_error(error), first) from error
 
@@ -114,10 +123,17 @@ class AsyncClient:
     Args:
         target: As for `Client`.
         timeout: As for `Client`.
+        access: As for `Client`.
     """
 
-    def __init__(self, target: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+    def __init__(self, target: str, *, timeout: float = DEFAULT_TIMEOUT, access: Access = _PLAIN) -> None:
+        credentials = access.credentials
+        self._channel = (
+            grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+            if credentials
+            else grpc.aio.insecure_channel(target, options=_OPTIONS)
+        )
+        self._metadata = access.metadata
         self._stub: Any = detector_pb2_grpc.AdversarialDetectorStub(self._channel)
         self._timeout = timeout
         self._description: DetectorDescription | None = None
@@ -151,7 +167,7 @@ class AsyncClient:
 
     async def _call(self, method: Any, request: Any, first: int = 0) -> Any:
         try:
-            return await method(request, timeout=self._timeout)
+            return await method(request, timeout=self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise shifted(from_rpc_error(error), first) from error
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from detector.errors import IsthmusError
     from service.metrics import GuardMetrics
     from service.ports import LoadedBundle, Scorer
+    from service.quota import Quota
     from service.settings import ServiceSettings
 
 Answer = TypeVar("Answer")
@@ -36,12 +37,14 @@ class Guard:
         scorer: The detector.
         settings: Limits and sizes.
         metrics: Are told of every image.
+        quota: What callers may ask about.
     """
 
-    def __init__(self, scorer: Scorer, settings: ServiceSettings, metrics: GuardMetrics) -> None:
+    def __init__(self, scorer: Scorer, settings: ServiceSettings, metrics: GuardMetrics, quota: Quota) -> None:
         self._bundle = scorer.bundle
         self._limits = RequestLimits.of(settings)
         self._metrics = metrics
+        self._quota = quota
         self._reader = RequestReader(scorer.bundle.manifest.spec.shape, self._limits, threads=settings.decode_threads)
         self._batcher = MicroBatcher(
             scorer,
@@ -102,10 +105,16 @@ class Guard:
     async def _detections(
         self, request: pb.ScoreRequest, caller: Caller, time_left: float | None
     ) -> tuple[Detection, ...]:
-        count = self._reader.count(request)
+        count = self._count(request, caller)
         with self._batcher.admit(count, caller):
             parts, _ = await self._answers(request, count, caller, time_left)
             return parts
+
+    def _count(self, request: pb.ScoreRequest, caller: Caller) -> int:
+        """The images of a request, checked but for their pixels, and counted against the caller's quota."""
+        count = self._reader.count(request)
+        self._quota.take(caller.name, count)
+        return count
 
     async def _answers(
         self, request: pb.ScoreRequest, count: int, caller: Caller, time_left: float | None
@@ -121,7 +130,7 @@ class Guard:
         return parts, inputs.errors
 
     async def _score(self, request: pb.ScoreRequest, caller: Caller, time_left: float | None) -> pb.ScoreResponse:
-        count = self._reader.count(request)
+        count = self._count(request, caller)
         with self._batcher.admit(count, caller):
             parts, errors = await self._answers(request, count, caller, time_left)
             if count <= _INLINE_IMAGES:

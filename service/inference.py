@@ -17,6 +17,7 @@ from isthmus.inference.v2 import inference_pb2 as oip
 from isthmus.v1 import detector_pb2 as pb
 from service import status, tensors
 from service.health import INFERENCE_SERVICE
+from service.identity import caller_name
 from service.streams import in_order
 from service.wire import parse_request
 
@@ -124,7 +125,7 @@ class InferenceServicer:
         native = tensors.score_request(request, bundle.manifest.spec.shape)
         native.priority = _priority(request)
         try:
-            parts = await guard.detections(native, caller=context.peer(), time_left=_time_left(request, context))
+            parts = await guard.detections(native, caller=caller_name(context), time_left=_time_left(request, context))
         except (InvalidInputError, LimitExceededError) as error:
             raise tensors.renamed(error) from error
         response = oip.ModelInferResponse(model_name=self._model, model_version=VERSION, id=request.id)

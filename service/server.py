@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import grpc
@@ -16,13 +17,16 @@ from detector.errors import SettingsError
 from service.exposition import MetricsServer
 from service.guard import Guard, GuardSlot
 from service.health import HealthServicer
+from service.identity import AuthInterceptor, Tokens
 from service.inference import InferenceServicer
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
 from service.logs import configure_logging
 from service.metrics import GuardMetrics, ReloadMetrics, RpcMetrics, new_registry
+from service.quota import Quota
 from service.reflecting import enable_reflection
 from service.reloading import Reloader
 from service.servicer import DetectorServicer
+from service.tls import server_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +57,7 @@ class RunningServer:
         self._registry = new_registry()
         self._rpc_metrics = RpcMetrics(self._registry)
         self._slot = GuardSlot()
+        self._quota = Quota(settings.quota_images_per_minute, clock=time.monotonic)
         self._health = HealthServicer()
         self._guard_metrics: GuardMetrics | None = None
         self._reloader: Reloader | None = None
@@ -79,6 +84,7 @@ class RunningServer:
         settings = self._settings
         if settings.metrics_enabled:
             self._metrics_server = MetricsServer(self._registry, host=settings.metrics_host, port=settings.metrics_port)
+        credentials = server_credentials(settings)
         self._server = _new_server(settings, self._rpc_metrics)
         streaming = {"max_images": settings.max_images, "at_once": settings.stream_requests}
         DetectorServicer(self._slot, **streaming).add_to(self._server)
@@ -86,7 +92,7 @@ class RunningServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server)
-        self.port = _bind(self._server, settings)
+        self.port = _bind(self._server, settings, credentials)
         await self._server.start()
         _log.info("loading", bundle=str(settings.bundle), address=self.target)
 
@@ -153,7 +159,7 @@ class RunningServer:
             self._guard_metrics = GuardMetrics(self._registry, scorer.bundle)
         else:
             self._guard_metrics.loaded(scorer.bundle)
-        return Guard(scorer, self._settings, self._guard_metrics)
+        return Guard(scorer, self._settings, self._guard_metrics, self._quota)
 
     def _load_warm(self) -> Scorer:
         scorer = self._load(self._settings)
@@ -198,12 +204,18 @@ def _new_server(settings: ServiceSettings, metrics: RpcMetrics) -> grpc.aio.Serv
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", _UNLIMITED),
     ]
-    return grpc.aio.server(interceptors=(ObservingInterceptor(metrics), ErrorInterceptor()), options=options)
+    interceptors: list[grpc.aio.ServerInterceptor] = [ObservingInterceptor(metrics), ErrorInterceptor()]
+    if settings.auth_tokens is not None:
+        interceptors.append(AuthInterceptor(Tokens(settings.auth_tokens)))
+    return grpc.aio.server(interceptors=interceptors, options=options)
 
 
-def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
+def _bind(server: grpc.aio.Server, settings: ServiceSettings, credentials: grpc.ServerCredentials | None) -> int:
+    address = _address(settings.host, settings.port)
     try:
-        return server.add_insecure_port(_address(settings.host, settings.port))
+        if credentials is not None:
+            return server.add_secure_port(address, credentials)
+        return server.add_insecure_port(address)
     except RuntimeError as error:
         raise SettingsError(
             f"port: can't listen on port {settings.port} of {settings.host}: in use, or not this machine's address;"

@@ -12,6 +12,7 @@ from isthmus.v1 import detector_pb2 as pb
 from isthmus.v1 import detector_pb2_grpc
 from service import status
 from service.health import DETECTOR_SERVICE
+from service.identity import caller_name
 from service.streams import in_order
 from service.wire import parse_request
 
@@ -39,7 +40,7 @@ class DetectorServicer(detector_pb2_grpc.AdversarialDetectorServicer):  # type: 
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:  # noqa: N802 - the proto's name
         """Classify and score images."""
-        return await self._slot.guard.score(request, caller=context.peer(), time_left=context.time_remaining())
+        return await self._slot.guard.score(request, caller=caller_name(context), time_left=context.time_remaining())
 
     async def ScoreStream(  # noqa: N802 - the proto's name
         self, messages: AsyncIterator[bytes], context: Context
@@ -53,7 +54,7 @@ class DetectorServicer(detector_pb2_grpc.AdversarialDetectorServicer):  # type: 
                 streamed = self._read_streamed(message)
                 response.id = streamed.id
                 found = await self._slot.guard.score(
-                    streamed.request, caller=context.peer(), time_left=context.time_remaining()
+                    streamed.request, caller=caller_name(context), time_left=context.time_remaining()
                 )
                 response.response.CopyFrom(found)
             except Exception as error:  # noqa: BLE001 - the last resort of every request of a stream

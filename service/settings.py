@@ -36,6 +36,20 @@ class ServiceSettings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="Address to serve metrics on.")
     metrics_port: int = Field(9090, ge=0, le=_MAX_PORT, description="Port to serve metrics on; 0 takes any free one.")
     reflection: bool = Field(True, description="Whether clients may list the services and messages (gRPC reflection).")
+    tls_certificate: Path | None = Field(None, description="Certificate chain (PEM) to answer gRPC with TLS.")
+    tls_key: Path | None = Field(None, description="Private key (PEM) that goes with `tls_certificate`.")
+    tls_client_ca: Path | None = Field(
+        None, description="Certificates (PEM) of who signs clients' certificates; set, clients must have one."
+    )
+    auth_tokens: Path | None = Field(
+        None, description="File of callers' names and hashed tokens (`isthmus token`); set, calls need a token."
+    )
+    quota_images_per_minute: int = Field(
+        0,
+        ge=0,
+        description="Images per minute each caller may ask about: each token's name, or else each connection; 0"
+        " sets no quota. At least `max_images`.",
+    )
     engine: EngineChoice = Field(
         EngineChoice.AUTO,
         description="What runs the guard: `fused` (one graph), `reference` (plain, slower), or `auto`: the first where"
@@ -88,6 +102,20 @@ class ServiceSettings(BaseSettings):
     def _queue_holds_a_request(self) -> Self:
         if self.max_queue_images < self.max_images:
             raise ValueError(f"max_queue_images must be at least max_images ({self.max_images})")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        return self
+
+    @model_validator(mode="after")
+    def _quota_holds_a_request(self) -> Self:
+        if 0 < self.quota_images_per_minute < self.max_images:
+            raise ValueError(f"quota_images_per_minute must be 0 or at least max_images ({self.max_images})")
         return self
 
 

@@ -20,6 +20,7 @@ from detector.errors import (
     NotReadyError,
     OverloadedError,
     ServiceFailedError,
+    UnauthenticatedError,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _WIRE: Final[dict[type[IsthmusError], tuple[grpc.StatusCode, str]]] = {
     LimitExceededError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
     OverloadedError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
     NotFoundError: (grpc.StatusCode.NOT_FOUND, "NOT_FOUND"),
+    UnauthenticatedError: (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
     NotReadyError: (grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
     DeadlineError: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     ServiceFailedError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
@@ -43,6 +45,7 @@ _WIRE: Final[dict[type[IsthmusError], tuple[grpc.StatusCode, str]]] = {
 # Errors that are their text and nothing more.
 _PLAIN: Final[dict[grpc.StatusCode, type[IsthmusError]]] = {
     grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
     grpc.StatusCode.UNAVAILABLE: NotReadyError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
 }

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from detector.progress import Progress
 
 _USUAL_BUDGET = 8 / 255
-_STEPS = 25
 _STAND_IN_IMAGES = 300
 
 
@@ -71,7 +70,7 @@ def adaptive_successes(
                         images[part],
                         truth[part],
                         budget=budget,
-                        steps=_STEPS,
+                        steps=options.hardening_steps,
                         seed=options.seed,
                         on_progress=advance,
                     )
@@ -80,7 +79,13 @@ def adaptive_successes(
             found[f"adaptive {budget * 255:g}/255, round {turn + 1}"] = profile_features(answers.profile)[broken]
         return found
 
-    depends = {"scorer": scorer, "images": len(rows), "turn": turn, "budgets": budgets, "steps": _STEPS}
+    depends = {
+        "scorer": scorer,
+        "images": len(rows),
+        "turn": turn,
+        "budgets": budgets,
+        "steps": options.hardening_steps,
+    }
     arrays, _ = measured.store.run("hardening", run, **measured.walked_json, **depends)
     return {name: features for name, features in arrays.items() if len(features)}
 

@@ -54,6 +54,7 @@ class CalibrationOptions:
             get fewer images, but never below 40.
         hardening_images: Images attacked once more by an attacker who knows the fitted guard; what he finds joins the
             training. 0 does without.
+        hardening_steps: That he takes on each of them, at most.
         hardening_rounds: How often that is done, each time to the guard that came of the last, with other images.
         prior_strength: Of `ConformalCalibration`, images.
         seed: Of everything that is drawn.
@@ -77,6 +78,7 @@ class CalibrationOptions:
     attack_images: int = 250
     work_per_attack: int = 75_000
     hardening_images: int = 0
+    hardening_steps: int = 60
     hardening_rounds: int = 1
     prior_strength: float = PRIOR_STRENGTH
     seed: int = 0
@@ -91,8 +93,11 @@ class CalibrationOptions:
             )
         if self.points < 1 or self.attack_images < 1:
             raise CalibrationError("points and attack_images must be at least 1")
-        if self.hardening_rounds < 1:
-            raise CalibrationError(f"hardening_rounds must be at least 1, not {self.hardening_rounds}")
+        if min(self.hardening_rounds, self.hardening_steps) < 1:
+            raise CalibrationError(
+                f"hardening_rounds and hardening_steps must be at least 1, not {self.hardening_rounds} and "
+                f"{self.hardening_steps}"
+            )
         if self.work_per_attack < 1 or min(self.hardening_images, self.corrupted_copies) < 0:
             raise CalibrationError(
                 "work_per_attack must be at least 1; hardening_images, corrupted_copies not negative"

@@ -95,6 +95,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             min=0,
         ),
     ] = 0,
+    harden_steps: Annotated[int, panelled("Steps of each attack of --harden, at most.", _DETECTOR, min=1)] = 60,
     harden_rounds: Annotated[
         int, panelled("How often: each time the guard that came of the last is attacked.", _DETECTOR, min=1)
     ] = 1,
@@ -140,6 +141,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             corrupted_copies=corrupted_copies,
             attack_images=attack_images,
             hardening_images=harden,
+            hardening_steps=harden_steps,
             hardening_rounds=harden_rounds,
             seed=seed,
         )

@@ -40,6 +40,13 @@ def client(  # noqa: PLR0917 - a command line is its options
     style: FormatOption = OutputFormat.TABLE,
     output: OutputOption = None,
     timeout: Annotated[float, typer.Option(help="Seconds a single request may take.", min=0.001)] = 60.0,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File that holds your token, where the server wants one.")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS, trusting whom this machine trusts.")] = False,
+    tls_ca: Annotated[Path | None, typer.Option(help="Speak TLS, trusting these certificates (PEM).")] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="Your own certificate (PEM), for mutual TLS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The private key (PEM) that goes with it.")] = None,
 ) -> None:
     """Score images on a running server; the answers look as those of `isthmus score`.
 
@@ -50,9 +57,11 @@ def client(  # noqa: PLR0917 - a command line is its options
     with clear_errors():
         from detector.cli.describing import print_description
         from detector.cli.inputs import Inputs
+        from service.access import Access
         from service.client import Client
 
-        with Client(target, timeout=timeout) as connected:
+        access = Access.read(token_file=token_file, tls=tls, ca=tls_ca, certificate=tls_certificate, key=tls_key)
+        with Client(target, timeout=timeout, access=access) as connected:
             server = _reach(connected, target)
             if describe:
                 print_description(server, as_json=style is OutputFormat.JSON)

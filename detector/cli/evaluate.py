@@ -85,6 +85,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
         int | None, panelled("Images attacked by those who know the guard; 32, or 8 with --quick; 0 for none.", _HOW)
     ] = None,
     harden: Annotated[int, panelled("Also attack a guard hardened with so many images, such as 150.", _HOW)] = 0,
+    harden_steps: Annotated[int, panelled("As for calibrate.", _HOW, min=1)] = 60,
     harden_rounds: Annotated[int, panelled("As for calibrate.", _HOW, min=1)] = 1,
     service: Annotated[
         bool, panelled("The attack that only asks asks a real server; otherwise the guard in this process.", _HOW)
@@ -127,6 +128,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
                 points=points,
                 views=views,
                 residuals=residuals,
+                hardening_steps=harden_steps,
                 hardening_rounds=harden_rounds,
                 seed=seed,
             ),

@@ -44,7 +44,6 @@ DEFAULT = "default"
 HARDENED = "hardened"
 _RATE = 0.05  # of SR@5
 _SLACK = 1e-9
-_STAND_IN_IMAGES = 400
 _QUERY_NOTE = "Asks for scores alone, through {}: random squares (arXiv 1912.00049), first for the class, then unseen."
 
 
@@ -114,7 +113,7 @@ class _Siege:
     def _guard(self) -> DifferentiableGuard:
         """The guard with gradients; its stand-in learns from images that fitted the real scorer."""
         measured, material = self._material.measured, self._material
-        images = measured.images_at(measured.split.fit[:_STAND_IN_IMAGES])
+        images = measured.images_at(measured.split.fit[: material.options.stand_in_images])
         material.progress.note(f"taking the guard apart ({self._target.configuration})")
         guard = differentiable_guard(self._target.detector, images, seed=material.options.seed)
         material.progress.note(f"the attackers' stand-in ranks as the scorer does: {guard.fidelity:.3f}")
@@ -152,6 +151,7 @@ class _Siege:
             run,
             bundle=target.detector.bundle.digest,
             images=len(target.images),
+            stand_in=options.stand_in_images,
             steps=options.adaptive_steps,
             seed=options.seed,
         )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.classifiers.torch import TorchClassifier
+    from detector.data.source import ImageSet
     from detector.detector import Detection
     from detector.evaluation.options import EvaluationOptions
     from detector.progress import Progress
@@ -89,9 +90,11 @@ class Material:
             raise CalibrationError("an evaluation needs gradients to attack with: pass --gradients")
         self.inputs, self.options, self.progress = inputs, options, progress
         self.gradients = inputs.gradients
-        split = split_images(inputs.images.labels, options.test_fraction, options.seed)
-        self.given = replace(inputs, images=inputs.images.take(split.calibration))
-        self._held_out = inputs.images.take(split.fit)
+        images = _drawn(inputs.images, options)
+        assert images.labels is not None
+        split = split_images(images.labels, options.test_fraction, options.seed)
+        self.given = replace(inputs, images=images.take(split.calibration))
+        self._held_out = images.take(split.fit)
         self.measured = Measurements(self.given, options.calibration, folder / "calibration", progress)
         self.store = StageStore(folder / "evaluation", {"calibration": self.measured.store.identity})
         self.bundle = folder.parent / "bundle"
@@ -182,3 +185,11 @@ class Material:
         moved = np.flatnonzero(self.inputs.loaded.classifier.logits(images).argmax(axis=1) != target.labels)
         self.progress.note(f"{model.name}: {len(moved)} of {len(rows)} test images moved")
         return Attacked(model, len(rows), moved, self.score(images[moved])) if len(moved) else None
+
+
+def _drawn(images: ImageSet, options: EvaluationOptions) -> ImageSet:
+    """The images that are used, in their order."""
+    count = len(images.pixels)
+    if options.most_images is None or count <= options.most_images:
+        return images
+    return images.take(np.sort(np.random.default_rng(options.seed).permutation(count)[: options.most_images]))

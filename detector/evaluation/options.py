@@ -23,6 +23,7 @@ class EvaluationOptions:
     Args:
         calibration: How the detector under test is calibrated.
         models: The attacks.
+        most_images: Images used, at most, drawn at random; None for all.
         test_fraction: Of the images, that only test.
         attack_images: Correctly classified test images attacked, at most, by each attack.
         work_per_attack: Forwards, a backward counting as two, that an attack may spend on all its images; costly ones
@@ -33,6 +34,7 @@ class EvaluationOptions:
         peer_images: Calibration images, benign test images and attacked images of each attack, at most, that peers
             score; some are slow. They are the first of those the guard scores.
         adaptive_images: Images attacked by attackers who know the guard; 0 for none.
+        stand_in_images: Those by which the attackers fit their soft copies of the scorer.
         adaptive_steps: Of their gradient attacks.
         adaptive_queries: Of the attack that only asks.
         adaptive_budgets: Of the strongest of them, Linf, in 255ths, rising; 8 is always added.
@@ -47,6 +49,7 @@ class EvaluationOptions:
 
     calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
     models: tuple[ThreatModel, ...] = THREAT_MODELS
+    most_images: int | None = None
     test_fraction: float = 0.4
     attack_images: int = 150
     work_per_attack: int = 45_000
@@ -55,6 +58,7 @@ class EvaluationOptions:
     peers: bool = True
     peer_images: tuple[int, int, int] = (800, 800, 60)
     adaptive_images: int = 32
+    stand_in_images: int = 400
     adaptive_steps: int = 100
     adaptive_queries: int = 300
     adaptive_budgets: tuple[float, ...] = (2.0, 8.0, 32.0)
@@ -65,6 +69,10 @@ class EvaluationOptions:
     def __post_init__(self) -> None:
         if not 0 < self.test_fraction < 1:
             raise CalibrationError(f"test_fraction must lie between 0 and 1, not {self.test_fraction}")
+        if self.stand_in_images < _LEAST_IMAGES:
+            raise CalibrationError(f"stand_in_images must be at least {_LEAST_IMAGES}, not {self.stand_in_images}")
+        if self.most_images is not None and self.most_images < _LEAST_IMAGES:
+            raise CalibrationError(f"most_images must be at least {_LEAST_IMAGES}, not {self.most_images}")
         if self.attack_images < _LEAST_IMAGES:
             raise CalibrationError(f"attack_images must be at least {_LEAST_IMAGES}, not {self.attack_images}")
         if min(self.peer_images) < _LEAST_IMAGES:
@@ -84,7 +92,8 @@ class EvaluationOptions:
     def quick(cls) -> Self:
         """For continuous integration: a few cheap attacks on few images, no peer that learns, one adaptive budget."""
         return cls(
-            calibration=CalibrationOptions(attack_images=60),
+            calibration=CalibrationOptions(attack_images=60, work_per_attack=25_000),
+            most_images=2_500,
             models=tuple(m for m in THREAT_MODELS if m.family in _QUICK_FAMILIES and not m.targeted),
             attack_images=60,
             work_per_attack=6_000,
@@ -92,6 +101,7 @@ class EvaluationOptions:
             leave_out=False,
             peers=False,
             adaptive_images=8,
+            stand_in_images=150,
             adaptive_steps=20,
             adaptive_queries=50,
             adaptive_budgets=(8.0,),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PLAIN = replace(
     quick_options(ScorerChoice.SUPERVISED), attacks=(fgsm(40), pgd(40, steps=8)), attack_images=40, corrupted_copies=0
 )
-HARDENED = replace(PLAIN, hardening_images=10)
+HARDENED = replace(PLAIN, hardening_images=10, hardening_steps=25)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tests.support.commands import finished
 if TYPE_CHECKING:
     from tests.cli.conftest import Isthmus
 
-COMMANDS = ("calibrate", "evaluate", "inspect", "export", "score", "serve", "client", "demo")
+COMMANDS = ("calibrate", "evaluate", "inspect", "export", "score", "serve", "client", "token", "demo")
 
 
 def test_the_package_runs_as_the_command() -> None:

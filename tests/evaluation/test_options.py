@@ -51,7 +51,9 @@ def test_a_quick_evaluation_is_the_full_one_with_less() -> None:
     assert set(quick.models) < set(full.models)
     assert len({model.family for model in quick.models}) >= 3
     assert not any(model.targeted for model in quick.models)
-    for name in ("attack_images", "work_per_attack", "adaptive_images", "adaptive_steps"):
+    assert full.most_images is None
+    assert quick.most_images is not None
+    for name in ("attack_images", "work_per_attack", "adaptive_images", "adaptive_steps", "stand_in_images"):
         assert 0 < getattr(quick, name) < getattr(full, name)
     assert quick.calibration.attack_images < full.calibration.attack_images
     assert not quick.peers

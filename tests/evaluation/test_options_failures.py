@@ -15,6 +15,8 @@ from detector.evaluation.options import EvaluationOptions
         ("test_fraction", 1.0),
         ("test_fraction", float("nan")),
         ("attack_images", 19),
+        ("most_images", 19),
+        ("stand_in_images", 19),
         ("adaptive_images", -1),
         ("adaptive_steps", 0),
         ("adaptive_queries", 0),

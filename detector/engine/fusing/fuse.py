@@ -57,6 +57,25 @@ def fuse(bundle: Bundle, *, form: PixelForm | None = None, profile: bool = False
         FusionError: The classifier takes only batches of a fixed size, or a graph can't be taken apart.
     """
     form = form or PixelForm()
+    classifier, scorer = _parts(bundle)
+    writer = GraphWriter(max(classifier.opset, scorer.opset))
+    walk = Walk(writer, bundle, classifier, _class_output(classifier))
+    walked = walk.write(write_canonical(writer, IMAGES, form))
+    outputs = _evidence(writer, bundle, walk, walked, scorer)
+    if profile:
+        outputs |= _profile(writer, bundle, walked, _taps(classifier))
+    model = writer.model(
+        Port(IMAGES, form.element, form.shape(bundle.manifest.spec)),
+        outputs,
+        opset_imports(writer.opset, classifier, scorer),
+        ir_version=max(classifier.ir_version, scorer.ir_version),
+    )
+    _describe(model, bundle)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _parts(bundle: Bundle) -> tuple[ForeignGraph, ForeignGraph]:
+    """Classifier and scorer, which fit each other and the plan."""
     classifier = ForeignGraph(bundle.parts.classifier, "classifier")
     scorer = ForeignGraph(bundle.parts.scorer, "scorer")
     if classifier.input_sizes[0]:
@@ -64,34 +83,13 @@ def fuse(bundle: Bundle, *, form: PixelForm | None = None, profile: bool = False
             "the classifier takes only batches of a fixed size, so its paths can't be walked in one graph"
         )
     check_ports([scorer.input], [*scorer.outputs])
-    taps = classifier.outputs.get(TAPS_OUTPUT, (0, 0))[1]
-    check_features(bundle, scorer=scorer.input_sizes[1], taps=taps)
-    opset = max(classifier.opset, scorer.opset)
-    writer = GraphWriter(opset)
-    walk = Walk(writer, bundle, classifier, _class_output(classifier))
-    walked = walk.write(write_canonical(writer, IMAGES, form))
-    read = write_features(writer, walk, walked)
-    score = scorer.write(writer, read.features)(OUTPUT)
-    classes = len(bundle.manifest.labels)
-    p_value = write_p_values(writer, bundle.parts.calibration, score, walked.predicted, classes)
-    height, gap = write_barriers(writer, bundle, walked, read.losses)
-    outputs: dict[str, Port] = {
-        LOGITS: Port(walked.image_logits, TensorProto.FLOAT, (classes,)),
-        SCORE: Port(score, TensorProto.FLOAT, ()),
-        P_VALUE: Port(p_value, TensorProto.DOUBLE, ()),
-        VERDICT: Port(_verdict(writer, bundle, p_value), TensorProto.INT64, ()),
-        BARRIER_HEIGHT: Port(height, TensorProto.FLOAT, ()),
-        BARRIER_GAP: Port(gap, TensorProto.FLOAT, ()),
-        **(_profile(writer, bundle, walked, taps) if profile else {}),
-    }
-    model = writer.model(
-        Port(IMAGES, form.element, form.shape(bundle.manifest.spec)),
-        outputs,
-        opset_imports(opset, classifier, scorer),
-        ir_version=max(classifier.ir_version, scorer.ir_version),
-    )
-    _describe(model, bundle)
-    return bytes(model.SerializeToString(deterministic=True))
+    check_features(bundle, scorer=scorer.input_sizes[1], taps=_taps(classifier))
+    return classifier, scorer
+
+
+def _taps(classifier: ForeignGraph) -> int:
+    """Numbers its taps give per image."""
+    return classifier.outputs.get(TAPS_OUTPUT, (0, 0))[1]
 
 
 def _class_output(classifier: ForeignGraph) -> str:
@@ -100,6 +98,23 @@ def _class_output(classifier: ForeignGraph) -> str:
     if len(names) != 1:
         raise FusionError(f"the classifier has several outputs ({', '.join(names)})")
     return names[0]
+
+
+def _evidence(writer: GraphWriter, bundle: Bundle, walk: Walk, walked: Walked, scorer: ForeignGraph) -> dict[str, Port]:
+    """All that is put out in any case."""
+    classes = len(bundle.manifest.labels)
+    read = write_features(writer, walk, walked)
+    score = scorer.write(writer, read.features)(OUTPUT)
+    p_value = write_p_values(writer, bundle.parts.calibration, score, walked.predicted, classes)
+    height, gap = write_barriers(writer, bundle, walked, read.losses)
+    return {
+        LOGITS: Port(walked.image_logits, TensorProto.FLOAT, (classes,)),
+        SCORE: Port(score, TensorProto.FLOAT, ()),
+        P_VALUE: Port(p_value, TensorProto.DOUBLE, ()),
+        VERDICT: Port(_verdict(writer, bundle, p_value), TensorProto.INT64, ()),
+        BARRIER_HEIGHT: Port(height, TensorProto.FLOAT, ()),
+        BARRIER_GAP: Port(gap, TensorProto.FLOAT, ()),
+    }
 
 
 def _verdict(writer: GraphWriter, bundle: Bundle, p_value: str) -> str:
