@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
+from xdist.scheduler import LoadScopeScheduling
 
 from detector.embedded import build_embedded_default
 from tests.support.bundles import build_digits_bundle
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a folder's tests in one process, where several run: they share what took long to make."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))
+class _ByFolder(LoadScopeScheduling):  # type: ignore[misc] # published without types
+    """Runs a folder's tests in one process, where several run: they share what took long to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0].rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Who runs what, where several processes run."""
+    return _ByFolder(config, log)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 
-_VERSION = 1  # of the stages' meaning: raise it when a stage computes something else from the same inputs
+_VERSION = 2  # of the stages' meaning: raise it when a stage computes something else from the same inputs
 
 
 class StageStore:
