@@ -29,7 +29,7 @@ serve: $(INSTALLED) ## The demo, but the server is left running and it says how 
 	$(BIN)/isthmus demo --out demo-output --keep-serving
 
 test: lint ## Lint, type-check and test; under 10 minutes on 2 cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## The heavier replications, which `make test` leaves out
 	$(BIN)/python -m pytest -m slow
