@@ -28,7 +28,7 @@ demo: $(INSTALLED) ## Build a detector on scikit-learn's digits, serve it, attac
 serve: $(INSTALLED) ## The demo, but the server is left running and it says how to call it
 	$(BIN)/isthmus demo --out demo-output --keep-serving
 
-test: lint ## Lint, type-check and test; under 10 minutes on 2 cores
+test: lint ## Lint, type-check and test; about 11 minutes on 2 slow cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## The heavier replications, which `make test` leaves out
@@ -53,7 +53,7 @@ MNIST := $(SHARED)/mnist/mnist_t10k-images-idx3-ubyte.gz
 evaluate-cifar10: $(INSTALLED) ## Measure the guard on CIFAR-10 against every attack and peer (under an hour)
 	$(BIN)/isthmus evaluate $(CIFAR10) --other-images $(MNIST) --out evaluation-output/cifar10
 
-evaluate-quick: $(INSTALLED) ## The same with a few cheap attacks (5 minutes)
+evaluate-quick: $(INSTALLED) ## The same with a few cheap attacks (6 minutes)
 	$(BIN)/isthmus evaluate $(CIFAR10) --other-images $(MNIST) --out evaluation-output/quick --quick
 
 bench: $(INSTALLED) bundles/cifar10 ## Speed, as ratios taken in one run; docs/performance.md has a table
