@@ -21,6 +21,7 @@ from detector.bundle import read_bundle
 from detector.classifiers.session import only_input, open_session
 from detector.classifiers.taps import remove_taps
 from detector.detector import Detector
+from detector.engine.choice import EngineChoice
 from detector.engine.fused import FusedEngine
 from detector.engine.reference import ReferenceEngine
 
@@ -66,7 +67,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
     given = parser.parse_args()
     bundle = read_bundle(given.bundle)
-    reference = ReferenceEngine(bundle, Detector(bundle, threads=given.threads).classifier)
+    plain = Detector(bundle, threads=given.threads, engine=EngineChoice.REFERENCE)
+    reference = ReferenceEngine(bundle, plain.classifier)
     fused = FusedEngine(bundle, threads=given.threads)
     bare = bare_classifier(bundle, given.threads)
     batch = best_batch(bare)

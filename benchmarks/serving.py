@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,42 +23,16 @@ from rich.table import Table
 
 from benchmarks.engines import bare_classifier, best_batch
 from detector.bundle import read_bundle
+from detector.cli.demo_server import ServerProcess
 from detector.engine.fused import FusedEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from detector.bundle import Bundle
 
 LOADS = ((1, 1), (1, 8), (1, 64), (64, 1), (64, 4))
 """Images per request, and requests under way."""
 _BARE_IMAGES = 1024
 _ENGINE_ROUNDS = 50
-
-
-@contextmanager
-def serving(bundle: Path, threads: int) -> Iterator[str]:
-    """A server in a process of its own; gives its address."""
-    command = [sys.executable, "-m", "detector", "serve", "--bundle", str(bundle), "--threads", str(threads)]
-    command += ["--port", "0", "--no-metrics", "--drain-delay", "0"]
-    with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
-        process = subprocess.Popen(command, stderr=log)  # noqa: S603 - this project's own command
-        try:
-            yield _address(Path(log.name), process)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-
-
-def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
-    """Where a server listens, once its log says so."""
-    while process.poll() is None:
-        lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        for line in lines:
-            if line["event"] == "listening":
-                return str(line["address"])
-        time.sleep(0.05)
-    raise SystemExit(f"the server did not start:\n{log.read_text()}")
 
 
 def load(target: str, images: int, callers: int, seconds: float) -> dict[str, float]:
@@ -101,13 +73,17 @@ def main() -> None:
         "images per request", "under way", "images/s", "share of bare forwards/s", "p50 ms", "p99 ms", "client CPU"
     )
     console = Console()
-    with serving(given.bundle, given.threads) as target:
+    flags = ("--threads", str(given.threads))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ServerProcess(given.bundle, Path(folder, "server.log"), port=0, metrics_port=0, flags=flags) as server,
+    ):
         alone = engine_seconds(bundle, given.threads)
         for images, callers in LOADS:
             found, shares = [], []
             for _ in range(given.rounds):
                 before = bare(_BARE_IMAGES, batch)
-                found.append(load(target, images, callers, given.seconds))
+                found.append(load(server.address, images, callers, given.seconds))
                 bare_speed = 2 * _BARE_IMAGES / (before + bare(_BARE_IMAGES, batch))
                 shares.append(found[-1]["images_per_second"] * forwards / bare_speed)
             middle = {name: statistics.median(run[name] for run in found) for name in found[0]}

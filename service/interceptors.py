@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 
-from detector.errors import InvalidInputError, IsthmusError
 from service import status
+from service.wire import deserialized
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from detector.errors import IsthmusError
     from service.metrics import RpcMetrics
 
     Handler = Any  # grpc.RpcMethodHandler; its published types leave out what aio puts into it
@@ -62,13 +62,13 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
         async def answer(message: bytes, context: Context) -> Any:
             try:
-                return await handler.unary_unary(_parse(handler.request_deserializer, message), context)
+                request = deserialized(handler.request_deserializer or bytes, message)
+                return await handler.unary_unary(request, context)
             except (asyncio.CancelledError, grpc.aio.AbortError):
                 raise
             except Exception as error:  # noqa: BLE001 - the last resort of every method
                 await _abort(context, status.public(error))
 
-        # gRPC would answer bytes that are no message with UNKNOWN and a Python type name, so they are parsed here.
         return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
 
@@ -176,13 +176,6 @@ def _guarded_stream(handler: Handler) -> Handler:
             await _abort(context, status.public(error))
 
     return grpc.stream_stream_rpc_method_handler(answers, handler.request_deserializer, handler.response_serializer)
-
-
-def _parse(deserialize: Callable[[bytes], Any] | None, message: bytes) -> Any:
-    try:
-        return deserialize(message) if deserialize else message
-    except DecodeError as error:
-        raise InvalidInputError("is no message of the type this method takes", field="request") from error
 
 
 async def _abort(context: Context, error: IsthmusError) -> None:

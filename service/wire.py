@@ -14,9 +14,12 @@ from google.protobuf.message import DecodeError, Message
 from detector.errors import InvalidInputError, LimitExceededError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.descriptor import Descriptor
 
 M = TypeVar("M", bound=Message)
+Parsed = TypeVar("Parsed")
 
 # Values of a request beside its images: policies, a shape, fields of a newer version.
 _OTHER_VALUES: Final = 256
@@ -43,8 +46,17 @@ def parse_request(message: bytes, kind: type[M], *, max_images: int, image_value
     descriptor: Any = kind.DESCRIPTOR
     if exceeds(message, descriptor, allowed):
         raise LimitExceededError(f"holds more than {allowed} values; at most {max_images} images", field="request")
+    return deserialized(kind.FromString, message)
+
+
+def deserialized(deserialize: Callable[[bytes], Parsed], message: bytes) -> Parsed:
+    """What `deserialize` makes of a message.
+
+    Raises:
+        InvalidInputError: It is none of that type; gRPC by itself would answer UNKNOWN and a Python type name.
+    """
     try:
-        return kind.FromString(message)
+        return deserialize(message)
     except DecodeError as error:
         raise InvalidInputError("is no message of the type this method takes", field="request") from error
 

