@@ -3,8 +3,10 @@
 The tree (the transport maps each branch to one status code, in one place)::
 
     IsthmusError
-    +-- InvalidInputError          the caller's data is wrong; names the field (and the image's index)
-    +-- LimitExceededError         the caller's data is too large; names the field, the limit and the value
+    +-- FieldError                 about a field of the caller's; names it
+    |   +-- InvalidInputError      the data is wrong (names the image's index)
+    |   +-- LimitExceededError     the data is too large; names the limit and the value
+    |   `-- WithheldError          an image is flagged, and this deployment gives no prediction of such
     +-- OverloadedError            the queue is full; says when to try again
     +-- NotFoundError              what the caller asks for is not here; says what is
     +-- UnauthenticatedError       the caller did not prove who they are
@@ -26,35 +28,58 @@ The tree (the transport maps each branch to one status code, in one place)::
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from detector.verdicts import Verdict
+
 
 class IsthmusError(Exception):
     """Base of all errors raised on purpose; its text is safe to show to a caller."""
 
 
-class InvalidInputError(IsthmusError):
-    """The caller's data is wrong.
+class FieldError(IsthmusError):
+    """About a field of the caller's data.
 
     Args:
         message: What is wrong and what would be right.
-        field: The offending field, in the caller's terms, such as ``images[3]``.
+        field: The field, in the caller's terms, such as ``images[3]``.
     """
 
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(f"{field}: {message}")
+        self.message = message
         self.field = field
 
+    def renamed(self, field: str) -> Self:
+        """The same of a field that the caller knows by another name."""
+        return type(self)(self.message, field=field)
 
-class LimitExceededError(IsthmusError):
-    """The caller's data is larger than this deployment accepts.
+
+class InvalidInputError(FieldError):
+    """The caller's data is wrong."""
+
+
+class LimitExceededError(FieldError):
+    """The caller's data is larger than this deployment accepts; the message says the limit and what passed it."""
+
+
+class WithheldError(FieldError):
+    """An image is flagged, and this deployment gives no prediction of such images.
 
     Args:
-        message: The limit, and the value that passed it.
-        field: The offending field, in the caller's terms, such as ``images``.
+        message: The verdict and whose decision it is.
+        field: The image, in the caller's terms, such as ``images[3]``.
+        verdict: Of the image.
     """
 
-    def __init__(self, message: str, *, field: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
+    def __init__(self, message: str, *, field: str, verdict: Verdict) -> None:
+        super().__init__(message, field=field)
+        self.verdict = verdict
+
+    def renamed(self, field: str) -> Self:
+        """As `FieldError.renamed`."""
+        return type(self)(self.message, field=field, verdict=self.verdict)
 
 
 class OverloadedError(IsthmusError):

@@ -42,6 +42,12 @@ class TargetRates:
                 f"target rates must satisfy 0 < adversarial < suspect < 1, not {self.adversarial} and {self.suspect}"
             )
 
+    def overridden(self, *, suspect: float | None, adversarial: float | None) -> TargetRates:
+        """These rates, but for those that are given; errors as for the class."""
+        return TargetRates(
+            self.suspect if suspect is None else suspect, self.adversarial if adversarial is None else adversarial
+        )
+
     def verdicts(self, p_values: NDArray[np.float64]) -> tuple[Verdict, ...]:
         """One verdict per p-value; p-values are float64 (N,) in (0, 1]."""
         return tuple(self._verdict(float(p)) for p in p_values)

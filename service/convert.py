@@ -99,10 +99,26 @@ def read_encoded(files: Sequence[bytes], shape: tuple[int, int, int], limits: Re
     return Inputs(to_canonical(np.stack(pixels), shape) if pixels else _no_images(shape), errors)
 
 
+def image_field(request: pb.ScoreRequest, index: int) -> str:
+    """What the caller knows an image by."""
+    return f"encoded.images[{index}]" if request.WhichOneof("input") == "encoded" else f"tensor[{index}]"
+
+
+def image_as_sent(request: pb.ScoreRequest, index: int) -> bytes | NDArray[Any]:
+    """One image of a checked request: a file's bytes, or pixels in the caller's own layout."""
+    if request.WhichOneof("input") == "encoded":
+        return request.encoded.images[index]
+    return _pixels(request.tensor)[index]
+
+
 def tensor_view(tensor: pb.ImageTensor) -> NDArray[Any]:
     """The pixels of a checked tensor as (N, height, width, channels), not copied and not yet looked at."""
-    pixels: NDArray[Any] = np.frombuffer(tensor.data, _PIXEL_TYPES[tensor.pixel_type]).reshape(tuple(tensor.shape))
+    pixels = _pixels(tensor)
     return pixels.transpose(0, 2, 3, 1) if tensor.layout == pb.LAYOUT_NCHW else pixels
+
+
+def _pixels(tensor: pb.ImageTensor) -> NDArray[Any]:
+    return np.frombuffer(tensor.data, _PIXEL_TYPES[tensor.pixel_type]).reshape(tuple(tensor.shape))
 
 
 def read_tensor(pixels: NDArray[Any], shape: tuple[int, int, int], *, first: int) -> Inputs:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from detector.errors import NotReadyError
+from structlog.contextvars import get_contextvars
+
+from detector.errors import NotReadyError, WithheldError
 from detector.versions import project_version
 from isthmus.v1 import detector_pb2 as pb
-from service import replies, status
+from service import policy, replies, status
+from service.answers import Answers
 from service.batching import MicroBatcher
 from service.callers import Caller, Priority
 from service.convert import RequestLimits
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from detector import Detection
-    from detector.errors import IsthmusError
+    from service.audit import AuditLog
     from service.metrics import GuardMetrics
     from service.ports import LoadedBundle, Scorer
     from service.quota import Quota
@@ -38,13 +42,18 @@ class Guard:
         settings: Limits and sizes.
         metrics: Are told of every image.
         quota: What callers may ask about.
+        audit: Is told of flagged images; None where nobody is.
     """
 
-    def __init__(self, scorer: Scorer, settings: ServiceSettings, metrics: GuardMetrics, quota: Quota) -> None:
+    def __init__(
+        self, scorer: Scorer, settings: ServiceSettings, metrics: GuardMetrics, quota: Quota, audit: AuditLog | None
+    ) -> None:
         self._bundle = scorer.bundle
         self._limits = RequestLimits.of(settings)
         self._metrics = metrics
         self._quota = quota
+        self._audit = audit
+        self._withheld = policy.withheld_verdicts(settings)
         self._reader = RequestReader(scorer.bundle.manifest.spec.shape, self._limits, threads=settings.decode_threads)
         self._batcher = MicroBatcher(
             scorer,
@@ -66,6 +75,7 @@ class Guard:
                 images, is wrong.
             OverloadedError: There is no room.
             DeadlineError: The caller's time passed.
+            WithheldError: An image is flagged and its prediction withheld (unless it asks for reports per image).
         """
         return await self._counted(request, self._score(request, _caller(request, caller), time_left))
 
@@ -98,6 +108,8 @@ class Guard:
         """Count the images of a request that fails."""
         try:
             return await answer
+        except WithheldError:  # its images were scored
+            raise
         except (Exception, asyncio.CancelledError) as error:
             self._metrics.rejected(status.reason(error), _claimed_images(request, self._limits))
             raise
@@ -107,8 +119,8 @@ class Guard:
     ) -> tuple[Detection, ...]:
         count = self._count(request, caller)
         with self._batcher.admit(count, caller):
-            parts, _ = await self._answers(request, count, caller, time_left)
-            return parts
+            answers, _ = await self._answers(request, count, caller, time_left)
+            return answers.detections
 
     def _count(self, request: pb.ScoreRequest, caller: Caller) -> int:
         """The images of a request, checked but for their pixels, and counted against the caller's quota."""
@@ -118,8 +130,8 @@ class Guard:
 
     async def _answers(
         self, request: pb.ScoreRequest, count: int, caller: Caller, time_left: float | None
-    ) -> tuple[tuple[Detection, ...], Mapping[int, IsthmusError]]:
-        """The answers to the good images of an admitted request, and what is wrong with the others."""
+    ) -> tuple[Answers, Mapping[int, WithheldError]]:
+        """The answers to an admitted request, and what is said instead of some of them."""
         inputs = await self._reader.read(request, count)
         parts = (
             await self._batcher.score(inputs.images, caller=caller, time_left=time_left) if len(inputs.images) else ()
@@ -127,15 +139,28 @@ class Guard:
         self._metrics.scored(parts)
         for error in inputs.errors.values():
             self._metrics.rejected(status.reason(error), 1)
-        return parts, inputs.errors
+        answers = Answers(parts, inputs.errors)
+        if self._audit is not None:
+            self._audit.record(
+                request,
+                answers,
+                caller=caller.name,
+                request_id=str(get_contextvars().get("request_id", "")),
+                withheld=self._withheld,
+                bundle_digest=self._bundle.digest,
+            )
+        withheld = policy.withheld(request, answers, self._withheld)
+        self._metrics.withheld(len(withheld))
+        if withheld and request.bad_image_policy != pb.BAD_IMAGE_POLICY_REPORT_PER_IMAGE:
+            raise withheld[min(withheld)]
+        return answers, withheld
 
     async def _score(self, request: pb.ScoreRequest, caller: Caller, time_left: float | None) -> pb.ScoreResponse:
         count = self._count(request, caller)
         with self._batcher.admit(count, caller):
-            parts, errors = await self._answers(request, count, caller, time_left)
-            if count <= _INLINE_IMAGES:
-                return replies.score_response(request, self._bundle, parts, errors)
-            return await self._reader.run(lambda: replies.score_response(request, self._bundle, parts, errors))
+            answers, withheld = await self._answers(request, count, caller, time_left)
+            reply = partial(replies.score_response, request, self._bundle, answers, withheld)
+            return reply() if count <= _INLINE_IMAGES else await self._reader.run(reply)
 
 
 class GuardSlot:

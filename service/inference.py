@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from detector.errors import InvalidInputError, LimitExceededError, NotFoundError
+from detector.errors import FieldError, InvalidInputError, NotFoundError
 from detector.versions import project_version
 from isthmus.inference.v2 import inference_pb2 as oip
 from isthmus.v1 import detector_pb2 as pb
@@ -126,7 +126,7 @@ class InferenceServicer:
         native.priority = _priority(request)
         try:
             parts = await guard.detections(native, caller=caller_name(context), time_left=_time_left(request, context))
-        except (InvalidInputError, LimitExceededError) as error:
+        except FieldError as error:
             raise tensors.renamed(error) from error
         response = oip.ModelInferResponse(model_name=self._model, model_version=VERSION, id=request.id)
         response.parameters["bundle_digest"].string_param = bundle.digest

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from detector.verdicts import Verdict
 from detector.versions import project_version
+from service.audit import LossReason
 from service.status import REASONS
 
 if TYPE_CHECKING:
@@ -79,6 +80,33 @@ class ReloadMetrics:
         self._reloads.labels(_OUTCOMES[loaded]).inc()
 
 
+class AuditMetrics:
+    """What became of flagged images' entries. Implements `service.audit.AuditObserver`.
+
+    Args:
+        registry: Where they are collected.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._entries = Counter("isthmus_audit_entries_total", "Lines written to the audit log.", registry=registry)
+        self._lost = Counter(
+            "isthmus_audit_lost_total",
+            "Entries, or images for the quarantine, that could not be written, by reason.",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in LossReason:
+            self._lost.labels(reason)
+
+    def audited(self) -> None:
+        """An entry was written."""
+        self._entries.inc()
+
+    def audit_lost(self, reason: LossReason) -> None:
+        """An entry or its image was not."""
+        self._lost.labels(reason).inc()
+
+
 class GuardMetrics:
     """What the detector sees, answers and costs. Implements `service.batching.BatchObserver`.
 
@@ -126,6 +154,9 @@ class GuardMetrics:
         )
         for reason in REASONS:
             self._rejected.labels(reason.lower())
+        self._withheld = Counter(
+            "isthmus_withheld_images_total", "Images scored whose predictions were withheld.", registry=registry
+        )
 
     def _add_work(self, registry: CollectorRegistry) -> None:
         self._forwards = Counter(
@@ -173,6 +204,10 @@ class GuardMetrics:
                 self._p_values.observe(p_value)
             for score in detection.scores.tolist():
                 self._scores.observe(score)
+
+    def withheld(self, images: int) -> None:
+        """So many predictions were withheld."""
+        self._withheld.inc(images)
 
     def _class(self, label: str) -> str:
         """What a class is called here; answers of a bundle that was just replaced may have classes of its own."""

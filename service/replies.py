@@ -11,12 +11,13 @@ from isthmus.v1 import detector_pb2 as pb
 from service.status import to_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from detector import Detection
     from detector.classifiers.base import Float32Array
     from detector.errors import IsthmusError
     from detector.profiles import PathProfile
+    from service.answers import Answers
     from service.convert import RequestLimits
     from service.ports import LoadedBundle
 
@@ -28,25 +29,27 @@ VERDICTS: Final = {
 
 
 def score_response(
-    request: pb.ScoreRequest,
-    bundle: LoadedBundle,
-    detections: Sequence[Detection],
-    errors: Mapping[int, IsthmusError],
+    request: pb.ScoreRequest, bundle: LoadedBundle, answers: Answers, withheld: Mapping[int, IsthmusError]
 ) -> pb.ScoreResponse:
     """The reply to a request.
 
     Args:
         request: Says what to include.
         bundle: Of the detector that answered.
-        detections: The answers to the good images, in order, in any number of parts.
-        errors: What is wrong with the other images, by index in the request.
+        answers: To its images.
+        withheld: What is said instead of some of them, by index in the request.
     """
-    answers = (evidence for part in detections for evidence in _evidence(request, part))
-    count = len(errors) + sum(len(part.scores) for part in detections)
+    evidence = (evidence for part in answers.detections for evidence in _evidence(request, part))
+    results = (
+        pb.ImageResult(error=to_status(answers.unread[index]))
+        if index in answers.unread
+        else pb.ImageResult(evidence=next(evidence))
+        for index in range(len(answers))
+    )
     return pb.ScoreResponse(
         results=[
-            pb.ImageResult(error=to_status(errors[i])) if i in errors else pb.ImageResult(evidence=next(answers))
-            for i in range(count)
+            pb.ImageResult(error=to_status(withheld[index])) if index in withheld else result
+            for index, result in enumerate(results)
         ],
         bundle_digest=bundle.digest,
         forwards_per_image=bundle.manifest.plan.forwards_per_image,

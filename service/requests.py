@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import InvalidInputError, IsthmusError, LimitExceededError
+from detector.errors import FieldError, InvalidInputError
 from isthmus.v1 import detector_pb2 as pb
 
 if TYPE_CHECKING:
+    from detector.errors import IsthmusError
     from service.results import DetectorDescription
 
 Image: TypeAlias = NDArray[Any] | bytes | str | Path
@@ -75,10 +76,9 @@ def requests_for(images: Images, wishes: Wishes, limits: DetectorDescription) ->
 
 def shifted(error: IsthmusError, first: int) -> IsthmusError:
     """`error` of a request whose first image was the caller's image `first`, naming images as the caller counts."""
-    if not first or not isinstance(error, InvalidInputError | LimitExceededError):
+    if not first or not isinstance(error, FieldError):
         return error
-    field = _INDEX.sub(lambda index: f"[{int(index[1]) + first}]", error.field)
-    return type(error)(str(error).removeprefix(f"{error.field}: "), field=field)
+    return error.renamed(_INDEX.sub(lambda index: f"[{int(index[1]) + first}]", error.field))
 
 
 def _tensor_requests(

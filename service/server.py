@@ -13,7 +13,9 @@ import structlog
 from grpc_health.v1 import health_pb2_grpc
 
 from detector import Detector
+from detector.bundle import read_bundle
 from detector.errors import SettingsError
+from service.audit import open_audit_log
 from service.exposition import MetricsServer
 from service.guard import Guard, GuardSlot
 from service.health import HealthServicer
@@ -21,7 +23,7 @@ from service.identity import AuthInterceptor, Tokens
 from service.inference import InferenceServicer
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
 from service.logs import configure_logging
-from service.metrics import GuardMetrics, ReloadMetrics, RpcMetrics, new_registry
+from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, new_registry
 from service.quota import Quota
 from service.reflecting import enable_reflection
 from service.reloading import Reloader
@@ -31,6 +33,7 @@ from service.tls import server_credentials
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from service.audit import AuditLog
     from service.ports import Scorer
     from service.settings import ServiceSettings
 
@@ -40,7 +43,10 @@ _log = structlog.get_logger(__name__)
 
 
 def _load_bundle(settings: ServiceSettings) -> Scorer:
-    return Detector.load(settings.bundle, threads=settings.threads, engine=settings.engine)
+    bundle = read_bundle(settings.bundle).with_rates(
+        suspect=settings.suspect_rate, adversarial=settings.adversarial_rate
+    )
+    return Detector(bundle, threads=settings.threads, engine=settings.engine)
 
 
 class RunningServer:
@@ -59,6 +65,7 @@ class RunningServer:
         self._slot = GuardSlot()
         self._quota = Quota(settings.quota_images_per_minute, clock=time.monotonic)
         self._health = HealthServicer()
+        self._audit: AuditLog | None = None
         self._guard_metrics: GuardMetrics | None = None
         self._reloader: Reloader | None = None
         self._metrics_server: MetricsServer | None = None
@@ -79,9 +86,10 @@ class RunningServer:
         """Answer health checks and metrics; all else is refused as UNAVAILABLE until `make_ready`.
 
         Raises:
-            SettingsError: An address can't be listened on.
+            SettingsError: An address can't be listened on, or a file not be used.
         """
         settings = self._settings
+        self._audit = open_audit_log(settings, AuditMetrics(self._registry))
         if settings.metrics_enabled:
             self._metrics_server = MetricsServer(self._registry, host=settings.metrics_host, port=settings.metrics_port)
         credentials = server_credentials(settings)
@@ -135,9 +143,7 @@ class RunningServer:
             await self._server.stop(self._settings.grace)
         if self._reloader is not None:
             await self._reloader.close()
-        await self._slot.close()
-        if self._metrics_server is not None:
-            await asyncio.to_thread(self._metrics_server.stop)
+        await self._close()
         _log.info("stopped")
 
     async def __aenter__(self) -> Self:
@@ -159,7 +165,7 @@ class RunningServer:
             self._guard_metrics = GuardMetrics(self._registry, scorer.bundle)
         else:
             self._guard_metrics.loaded(scorer.bundle)
-        return Guard(scorer, self._settings, self._guard_metrics, self._quota)
+        return Guard(scorer, self._settings, self._guard_metrics, self._quota, self._audit)
 
     def _load_warm(self) -> Scorer:
         scorer = self._load(self._settings)
@@ -171,7 +177,13 @@ class RunningServer:
         """Let go of the ports after a failed start; there is nobody to drain for."""
         if self._server is not None:
             await self._server.stop(None)
+        await self._close()
+
+    async def _close(self) -> None:
+        """Let go of what is behind the port, in the order in which it leans on each other."""
         await self._slot.close()
+        if self._audit is not None:
+            await asyncio.to_thread(self._audit.close)
         if self._metrics_server is not None:
             await asyncio.to_thread(self._metrics_server.stop)
 

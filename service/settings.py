@@ -14,6 +14,7 @@ from pydantic_settings import SettingsError as SourceError
 from detector.data.decode import DEFAULT_LIMITS
 from detector.engine.choice import EngineChoice
 from detector.errors import SettingsError
+from service.policy import Policy, WithholdFrom
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -22,6 +23,8 @@ ENV_PREFIX: Final = "ISTHMUS_"
 CONFIG_VARIABLE: Final = "ISTHMUS_CONFIG"
 _MEBI: Final = 1 << 20
 _MAX_PORT: Final = 65535
+# A deployment that flags more than half of what is benign flags nothing in particular.
+_MAX_RATE: Final = 0.5
 
 
 class ServiceSettings(BaseSettings):
@@ -55,8 +58,41 @@ class ServiceSettings(BaseSettings):
         description="What runs the guard: `fused` (one graph), `reference` (plain, slower), or `auto`: the first where"
         " it can.",
     )
+    policy: Policy = Field(
+        Policy.ANNOTATE,
+        description="`annotate`: callers get the predictions of all images; `withhold`: of flagged ones they get the"
+        " verdict alone, as an error.",
+    )
+    withhold_from: WithholdFrom = Field(
+        WithholdFrom.ADVERSARIAL,
+        description="The mildest verdict whose predictions `withhold` withholds: `suspect` or `adversarial`.",
+    )
+    suspect_rate: float | None = Field(
+        None,
+        gt=0,
+        le=_MAX_RATE,
+        description="p-values at or below this are at least SUSPECT: the false-positive rate; unset: the bundle's own.",
+    )
+    adversarial_rate: float | None = Field(
+        None, gt=0, le=_MAX_RATE, description="p-values at or below this are ADVERSARIAL; unset: the bundle's own."
+    )
     threads: int | None = Field(None, ge=1, description="Threads of the engine; unset: as many as it finds right.")
     decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode and check images.")
+    audit_log: Path | None = Field(
+        None, description="File that gets a line of JSON for every flagged image; unset: none is written."
+    )
+    audit_max_bytes: int = Field(
+        64 * _MEBI, ge=4096, description="Bytes the audit log may have before it is set aside as `.1`, `.2`, ..."
+    )
+    audit_files: int = Field(
+        10, ge=1, le=1000, description="Files of the audit log that are kept, the newest one included."
+    )
+    quarantine: Path | None = Field(
+        None, description="Folder that gets every flagged image itself, as it was sent; needs `audit_log`; unset: none."
+    )
+    quarantine_max_bytes: int = Field(
+        1024 * _MEBI, ge=1, description="Bytes the quarantine may have; the oldest images make room for new ones."
+    )
     model_name: str = Field(
         "isthmus", min_length=1, max_length=128, description="Name of the model in the Open Inference Protocol."
     )
@@ -110,6 +146,12 @@ class ServiceSettings(BaseSettings):
             raise ValueError("tls_certificate and tls_key go together")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        return self
+
+    @model_validator(mode="after")
+    def _quarantine_has_a_log(self) -> Self:
+        if self.quarantine is not None and self.audit_log is None:
+            raise ValueError("quarantine needs audit_log, which says what its files are")
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from detector.errors import (
     DeadlineError,
+    FieldError,
     InvalidInputError,
     IsthmusError,
     LimitExceededError,
@@ -21,7 +22,9 @@ from detector.errors import (
     OverloadedError,
     ServiceFailedError,
     UnauthenticatedError,
+    WithheldError,
 )
+from detector.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +41,7 @@ _WIRE: Final[dict[type[IsthmusError], tuple[grpc.StatusCode, str]]] = {
     OverloadedError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
     NotFoundError: (grpc.StatusCode.NOT_FOUND, "NOT_FOUND"),
     UnauthenticatedError: (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
+    WithheldError: (grpc.StatusCode.FAILED_PRECONDITION, "WITHHELD"),
     NotReadyError: (grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
     DeadlineError: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     ServiceFailedError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
@@ -88,7 +92,7 @@ def to_status(error: IsthmusError) -> status_pb2.Status:
     code, name = _WIRE[type(error)]
     info = error_details_pb2.ErrorInfo(reason=name, domain=DOMAIN)
     details: list[Any] = [info]
-    if isinstance(error, InvalidInputError | LimitExceededError):
+    if isinstance(error, FieldError):
         info.metadata["field"] = error.field
     if isinstance(error, InvalidInputError):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
@@ -96,6 +100,8 @@ def to_status(error: IsthmusError) -> status_pb2.Status:
     elif isinstance(error, LimitExceededError):
         quota = error_details_pb2.QuotaFailure.Violation(subject=error.field, description=str(error))
         details.append(error_details_pb2.QuotaFailure(violations=[quota]))
+    elif isinstance(error, WithheldError):
+        info.metadata["verdict"] = error.verdict
     elif isinstance(error, OverloadedError):
         delay = Duration()
         delay.FromMicroseconds(round(error.retry_after * 1e6))
@@ -118,6 +124,8 @@ def from_status(status: status_pb2.Status) -> IsthmusError:
             return InvalidInputError(text, field=field)
         case grpc.StatusCode.RESOURCE_EXHAUSTED if info.reason == "LIMIT_EXCEEDED" or "larger than max" in text:
             return LimitExceededError(text, field=field)
+        case grpc.StatusCode.FAILED_PRECONDITION if info.metadata.get("verdict") in set(Verdict):
+            return WithheldError(text, field=field, verdict=Verdict(info.metadata["verdict"]))
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             seconds = retry.retry_delay.ToMicroseconds() / 1e6
             return OverloadedError(text, retry_after=seconds or _DEFAULT_RETRY_SECONDS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from detector.errors import InvalidInputError, LimitExceededError
+from detector.errors import InvalidInputError
 from detector.verdicts import Verdict
 from isthmus.inference.v2 import inference_pb2 as oip
 from isthmus.v1 import detector_pb2 as pb
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector import Detection
+    from detector.errors import FieldError
     from service.ports import LoadedBundle
 
 IMAGES: Final = "images"
@@ -116,12 +117,11 @@ def score_request(request: oip.ModelInferRequest, shape: tuple[int, int, int]) -
     return pb.ScoreRequest(tensor=pb.ImageTensor(data=data, pixel_type=kind, shape=tensor.shape, layout=layout))
 
 
-def renamed(error: InvalidInputError | LimitExceededError) -> InvalidInputError | LimitExceededError:
+def renamed(error: FieldError) -> FieldError:
     """An error about the native request, in the terms of this protocol."""
     for native in ("encoded.images", "tensor"):
         if error.field.startswith(native):
-            field = IMAGES + error.field.removeprefix(native)
-            return type(error)(str(error).removeprefix(f"{error.field}: "), field=field)
+            return error.renamed(IMAGES + error.field.removeprefix(native))
     return error
 
 

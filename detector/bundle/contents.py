@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from detector.conformal import smallest_p_value
+from detector.errors import CalibrationError, SettingsError
 
 if TYPE_CHECKING:
     from detector.bundle.manifest import Manifest
@@ -66,3 +69,26 @@ class Bundle:
     manifest: Manifest
     parts: BundleParts
     digest: str
+
+    def with_rates(self, *, suspect: float | None = None, adversarial: float | None = None) -> Self:
+        """This bundle with other target false-positive rates than it was calibrated with; None leaves one as it is.
+
+        p-values hold at every rate, so nothing is calibrated again.
+
+        Raises:
+            SettingsError: The rates are no rates, or so small that no image of any class could reach them.
+        """
+        if suspect is None and adversarial is None:
+            return self
+        try:
+            rates = self.manifest.rates.overridden(suspect=suspect, adversarial=adversarial)
+        except CalibrationError as error:
+            raise SettingsError(f"suspect_rate, adversarial_rate: {error}") from error
+        known = self.manifest.calibration
+        smallest = min(smallest_p_value(n, known.images, known.prior_strength) for n in known.images_per_class)
+        if rates.adversarial < smallest:
+            raise SettingsError(
+                f"adversarial_rate: no p-value of this bundle is below {smallest:.2g}, so none would be at or below "
+                f"{rates.adversarial:g}; calibrate with more images than {known.images}"
+            )
+        return replace(self, manifest=replace(self.manifest, rates=rates))

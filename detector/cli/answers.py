@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.errors import FieldError
+
 if TYPE_CHECKING:
     from detector.cli.inputs import Given
     from detector.data.source import SkippedImage
@@ -73,7 +75,7 @@ def of_server(image: Given, scored: ScoredImage) -> Answer:
     """The answer a server gave to `image`."""
     if scored.error is not None:
         # The field names the image's place in its request, which nobody knows here.
-        reason = str(scored.error).removeprefix(f"{getattr(scored.error, 'field', '')}: ")
+        reason = scored.error.message if isinstance(scored.error, FieldError) else str(scored.error)
         return Answer(image=image.name, label=image.label, error=reason)
     return Answer(
         image=image.name,

@@ -12,7 +12,8 @@ import pytest
 from detector.bundle import Bundle, Manifest, read_bundle, write_bundle
 from detector.bundle.contents import CALIBRATION, CANARIES, CLASSIFIER, MANIFEST, PROTOTYPES, REPORT, SCORER
 from detector.bundle.manifest import SCHEMA_VERSION
-from detector.errors import BundleError
+from detector.errors import BundleError, SettingsError
+from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,22 @@ def test_what_was_written_is_read(bundle: Bundle, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.parts.calibration.classes, bundle.parts.calibration.classes)
     np.testing.assert_array_equal(found.parts.canaries.images, bundle.parts.canaries.images)
     np.testing.assert_array_equal(found.parts.canaries.logits, bundle.parts.canaries.logits)
+
+
+def test_other_rates_than_it_was_calibrated_with(bundle: Bundle) -> None:
+    assert bundle.with_rates() is bundle
+    looser = bundle.with_rates(suspect=0.2)
+    assert looser.manifest.rates == TargetRates(0.2, bundle.manifest.rates.adversarial)
+    assert looser.with_rates(suspect=0.05) == bundle
+    assert looser.digest == bundle.digest
+    # The smallest rate that some image can reach.
+    classes = np.arange(len(bundle.manifest.labels))
+    least = float(bundle.parts.calibration.p_values(np.full(len(classes), 1e9, np.float32), classes).min())
+    assert bundle.with_rates(adversarial=least).manifest.rates.adversarial == least
+    with pytest.raises(SettingsError, match="adversarial_rate: no p-value of this bundle is below"):
+        bundle.with_rates(adversarial=0.99 * least)
+    with pytest.raises(SettingsError, match=r"0 < adversarial < suspect < 1, not 0\.3 and 0\.05"):
+        bundle.with_rates(adversarial=0.3)
 
 
 def test_a_manifest_survives_its_bytes(bundle: Bundle) -> None:

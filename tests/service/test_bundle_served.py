@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from detector import Detector
+from detector.verdicts import Verdict
 from service.client import AsyncClient
+from service.server import RunningServer
 from tests.service.processes import serving
-from tests.service.support import python_environment
+from tests.service.support import python_environment, settings_for_tests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +63,18 @@ async def test_served_answers_are_the_detectors_own_and_no_offline_package_is_lo
     np.testing.assert_allclose([image.score for image in one_by_one], expected.scores[:50], rtol=1e-3)
     losses = [[curve.losses for curve in image.profile] for image in found]
     np.testing.assert_allclose(losses, expected.profile.losses, rtol=1e-3, atol=1e-4)
+
+
+async def test_a_deployment_may_set_the_rates(digits: EmbeddedDefault, digits_bundle: Path) -> None:
+    settings = settings_for_tests(bundle=digits_bundle, suspect_rate=0.4, adversarial_rate=0.2)
+    async with RunningServer(settings) as server, AsyncClient(server.target) as client:
+        described = await client.describe()
+        answers = await client.score(digits.test.pixels)
+    assert (described.suspect_rate, described.adversarial_rate) == (0.4, 0.2)
+    assert {answer.verdict for answer in answers} == set(Verdict)
+    for answer in answers:
+        assert (answer.verdict is not Verdict.BENIGN) == (answer.p_value <= 0.4)
+        assert (answer.verdict is Verdict.ADVERSARIAL) == (answer.p_value <= 0.2)
 
 
 def test_an_altered_bundle_is_not_served(digits_bundle: Path, tmp_path: Path) -> None:

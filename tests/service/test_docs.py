@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from isthmus.v1 import detector_pb2 as pb
-from service.metrics import GuardMetrics, ReloadMetrics, RpcMetrics, new_registry
+from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, new_registry
 from service.settings import CONFIG_VARIABLE, ENV_PREFIX, ServiceSettings
 from service.testing import BrightnessScorer
 from tests.service.support import ROOT
@@ -76,6 +76,7 @@ def test_every_metric_is_documented_with_its_type_and_labels() -> None:
     RpcMetrics(registry)
     GuardMetrics(registry, BrightnessScorer().bundle)
     ReloadMetrics(registry)
+    AuditMetrics(registry)
     found = {}
     for collector in registry._collector_to_names:
         if isinstance(collector, MetricWrapperBase):  # the other one is the process's own
