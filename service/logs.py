@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import structlog
+
+from service.choices import LogFormat, LogLevel
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
 
-def configure_logging(*, level: str = "info", style: Literal["json", "console"] = "json") -> None:
+def configure_logging(*, level: LogLevel = LogLevel.INFO, style: LogFormat = LogFormat.JSON) -> None:
     """Set up logging for the whole process.
 
     Args:
-        level: debug, info, warning or error.
+        level: The least that is logged.
         style: How a line looks.
     """
     shared: list[Processor] = [
@@ -41,7 +43,7 @@ def configure_logging(*, level: str = "info", style: Literal["json", "console"] 
     logging.captureWarnings(capture=True)
 
 
-def _rendering(style: Literal["json", "console"]) -> list[Processor]:
-    if style == "console":
+def _rendering(style: LogFormat) -> list[Processor]:
+    if style is LogFormat.CONSOLE:
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

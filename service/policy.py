@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from detector.errors import WithheldError
 from detector.verdicts import Verdict
+from service.choices import Policy, WithholdFrom
 from service.convert import image_field
 
 if TYPE_CHECKING:
     from isthmus.v1 import detector_pb2 as pb
     from service.answers import Answers
     from service.settings import ServiceSettings
-
-
-class Policy(StrEnum):
-    """What becomes of the predictions of flagged images.
-
-    ANNOTATE: callers get them, with the evidence. WITHHOLD: callers get an error that says the verdict alone.
-    """
-
-    ANNOTATE = "annotate"
-    WITHHOLD = "withhold"
-
-
-class WithholdFrom(StrEnum):
-    """The mildest verdict whose predictions are withheld."""
-
-    SUSPECT = "suspect"
-    ADVERSARIAL = "adversarial"
 
 
 def withheld_verdicts(settings: ServiceSettings) -> frozenset[Verdict]:

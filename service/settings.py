@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -14,7 +14,7 @@ from pydantic_settings import SettingsError as SourceError
 from detector.data.decode import DEFAULT_LIMITS
 from detector.engine.choice import EngineChoice
 from detector.errors import SettingsError
-from service.policy import Policy, WithholdFrom
+from service.choices import LogFormat, LogLevel, Policy, WithholdFrom
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -131,8 +131,8 @@ class ServiceSettings(BaseSettings):
         " balancers need to look elsewhere.",
     )
     grace: float = Field(30.0, ge=0, le=3600, description="Seconds that requests in flight get to finish in.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["json", "console"] = Field("json", description="`json` for machines, `console` for people.")
+    log_level: LogLevel = Field(LogLevel.INFO, description="Least level that is logged.")
+    log_format: LogFormat = Field(LogFormat.JSON, description="`json` for machines, `console` for people.")
 
     @model_validator(mode="after")
     def _queue_holds_a_request(self) -> Self:

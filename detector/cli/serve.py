@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,24 +9,10 @@ import typer
 
 from detector.cli.errors import clear_errors
 from detector.engine.choice import EngineChoice
+from service.choices import LogFormat, LogLevel, Policy, WithholdFrom
 
-
-class LogFormat(StrEnum):
-    """How a line of the log looks."""
-
-    JSON = "json"
-    CONSOLE = "console"
-
-
-class LogLevel(StrEnum):
-    """Least level that is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
+_ACCESS = "Who may call"
+_FLAGGED = "Flagged images"
 _LIMITS = "Limits"
 _STOPPING = "Stopping"
 _LOG = "Log"
@@ -50,6 +35,41 @@ def serve(  # noqa: PLR0917 - a command line is its options
     reflection: Annotated[bool | None, _option("Whether clients may list services and messages (yes).")] = None,
     engine: Annotated[EngineChoice | None, _option("What runs the guard (auto).")] = None,
     threads: Annotated[int | None, _option("Threads of the engine (as many as it finds right).")] = None,
+    model_name: Annotated[str | None, _option("Name of the model in the Open Inference Protocol (isthmus).")] = None,
+    watch_interval: Annotated[
+        float | None, _option("Seconds between looks for a new bundle in the folder; 0 for none (0.0).")
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, _option("Certificate chain, PEM, to answer with TLS (none).", _ACCESS)
+    ] = None,
+    tls_key: Annotated[Path | None, _option("Private key, PEM, that goes with it (none).", _ACCESS)] = None,
+    tls_client_ca: Annotated[
+        Path | None, _option("Who signs clients' certificates, PEM; set, clients must have one (none).", _ACCESS)
+    ] = None,
+    auth_tokens: Annotated[
+        Path | None, _option("File of callers' tokens, from isthmus token; set, calls need one (none).", _ACCESS)
+    ] = None,
+    quota_images_per_minute: Annotated[
+        int | None, _option("Images each caller may ask about in a minute; 0 for any number (0).", _ACCESS)
+    ] = None,
+    policy: Annotated[
+        Policy | None, _option("Whether predictions of flagged images are given or withheld (annotate).", _FLAGGED)
+    ] = None,
+    withhold_from: Annotated[
+        WithholdFrom | None, _option("The mildest verdict to withhold predictions of (adversarial).", _FLAGGED)
+    ] = None,
+    suspect_rate: Annotated[
+        float | None, _option("False-positive rate of SUSPECT, instead of the bundle's own (none).", _FLAGGED)
+    ] = None,
+    adversarial_rate: Annotated[
+        float | None, _option("False-positive rate of ADVERSARIAL, instead of the bundle's own (none).", _FLAGGED)
+    ] = None,
+    audit_log: Annotated[
+        Path | None, _option("File that gets a line of JSON for every flagged image (none).", _FLAGGED)
+    ] = None,
+    quarantine: Annotated[
+        Path | None, _option("Folder that gets the flagged images themselves (none).", _FLAGGED)
+    ] = None,
     max_images: Annotated[int | None, _option("Images one request may hold (256).", _LIMITS)] = None,
     max_message_bytes: Annotated[int | None, _option("Bytes one request may have (67108864).", _LIMITS)] = None,
     max_batch_images: Annotated[int | None, _option("Images the engine is given at once (64).", _LIMITS)] = None,

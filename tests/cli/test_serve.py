@@ -26,7 +26,7 @@ def test_every_flag_is_a_setting_and_tells_its_default(flag: str) -> None:
         assert inspect.signature(serve).parameters[flag].default is None
     else:
         assert told is not None
-        assert told[1] == ("yes" if default is True else str(default))
+        assert told[1] == {True: "yes", None: "none"}.get(default, str(default))
 
 
 def test_a_setting_out_of_range_is_one_line(isthmus: Isthmus, digits_bundle: Path) -> None:

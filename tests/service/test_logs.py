@@ -6,8 +6,9 @@ from tests.service.support import run_python
 
 PROGRAM = """
 import logging, warnings, structlog
+from service.choices import LogFormat
 from service.logs import configure_logging
-configure_logging(level="info", style={style!r})
+configure_logging(style=LogFormat({style!r}))
 structlog.get_logger("ours").info("listening", port=5)
 structlog.get_logger("ours").debug("too quiet to hear")
 logging.getLogger("theirs").warning("careful with %s", "this")
