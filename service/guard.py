@@ -11,7 +11,7 @@ from structlog.contextvars import get_contextvars
 from detector.errors import NotReadyError, WithheldError
 from detector.versions import project_version
 from isthmus.v1 import detector_pb2 as pb
-from service import policy, replies, status
+from service import policy, replies, status, tracing
 from service.answers import Answers
 from service.batching import MicroBatcher
 from service.callers import Caller, Priority
@@ -132,10 +132,14 @@ class Guard:
         self, request: pb.ScoreRequest, count: int, caller: Caller, time_left: float | None
     ) -> tuple[Answers, Mapping[int, WithheldError]]:
         """The answers to an admitted request, and what is said instead of some of them."""
-        inputs = await self._reader.read(request, count)
-        parts = (
-            await self._batcher.score(inputs.images, caller=caller, time_left=time_left) if len(inputs.images) else ()
-        )
+        with tracing.step("read images", images=count):
+            inputs = await self._reader.read(request, count)
+        with tracing.step("score images", images=len(inputs.images)):
+            parts = (
+                await self._batcher.score(inputs.images, caller=caller, time_left=time_left)
+                if len(inputs.images)
+                else ()
+            )
         self._metrics.scored(parts)
         for error in inputs.errors.values():
             self._metrics.rejected(status.reason(error), 1)

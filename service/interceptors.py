@@ -1,4 +1,4 @@
-"""What happens around every RPC: errors become statuses, calls are counted, timed and logged."""
+"""What happens around every RPC: errors become statuses, calls are counted, timed, traced and logged."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from detector.errors import IsthmusError
     from service.metrics import RpcMetrics
+    from service.tracing import Tracer
 
     Handler = Any  # grpc.RpcMethodHandler; its published types leave out what aio puts into it
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -73,14 +74,15 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
 
 class ObservingInterceptor(grpc.aio.ServerInterceptor):
-    """Counts, times and logs every call, and gives it a request id (the caller's own if there is one).
+    """Counts, times, traces and logs every call, and gives it a request id (the caller's own if there is one).
 
     Args:
         metrics: Where calls are counted.
+        tracer: Traces calls, but for probes and tools; None traces nothing.
     """
 
-    def __init__(self, metrics: RpcMetrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: RpcMetrics, tracer: Tracer | None = None) -> None:
+        self._metrics, self._tracer = metrics, tracer
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -117,6 +119,9 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
         request_id = _request_id(context)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
+        span = None
+        if self._tracer is not None and not call.service.startswith(_QUIET_SERVICES):
+            span = self._tracer.begin(call.service, call.method, context.invocation_metadata() or (), request_id)
         peer = context.peer()  # asked now: a stream that is let go of may outlive its call
         self._metrics.started.labels(*call).inc()
         started = time.perf_counter()
@@ -135,6 +140,8 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
             raise
         finally:
             self._finish(call, code, time.perf_counter() - started, peer)
+            if span is not None:
+                span.end(code)
 
     def _finish(self, call: _Call, code: grpc.StatusCode, seconds: float, peer: str) -> None:
         self._metrics.handled.labels(*call, code.name).inc()

@@ -29,6 +29,7 @@ from service.reflecting import enable_reflection
 from service.reloading import Reloader
 from service.servicer import DetectorServicer
 from service.tls import server_credentials
+from service.tracing import Tracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,7 @@ class RunningServer:
         self._quota = Quota(settings.quota_images_per_minute, clock=time.monotonic)
         self._health = HealthServicer()
         self._audit: AuditLog | None = None
+        self._tracer: Tracer | None = None
         self._guard_metrics: GuardMetrics | None = None
         self._reloader: Reloader | None = None
         self._metrics_server: MetricsServer | None = None
@@ -87,13 +89,15 @@ class RunningServer:
 
         Raises:
             SettingsError: An address can't be listened on, or a file not be used.
+            MissingExtraError: A setting needs packages that are not installed.
         """
         settings = self._settings
         self._audit = open_audit_log(settings, AuditMetrics(self._registry))
         if settings.metrics_enabled:
             self._metrics_server = MetricsServer(self._registry, host=settings.metrics_host, port=settings.metrics_port)
         credentials = server_credentials(settings)
-        self._server = _new_server(settings, self._rpc_metrics)
+        self._tracer = Tracer() if settings.tracing else None
+        self._server = _new_server(settings, self._rpc_metrics, self._tracer)
         streaming = {"max_images": settings.max_images, "at_once": settings.stream_requests}
         DetectorServicer(self._slot, **streaming).add_to(self._server)
         InferenceServicer(self._slot, model=settings.model_name, **streaming).add_to(self._server)
@@ -184,6 +188,8 @@ class RunningServer:
         await self._slot.close()
         if self._audit is not None:
             await asyncio.to_thread(self._audit.close)
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
         if self._metrics_server is not None:
             await asyncio.to_thread(self._metrics_server.stop)
 
@@ -210,13 +216,13 @@ async def serve(settings: ServiceSettings, *, load: Callable[[ServiceSettings], 
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-def _new_server(settings: ServiceSettings, metrics: RpcMetrics) -> grpc.aio.Server:
+def _new_server(settings: ServiceSettings, metrics: RpcMetrics, tracer: Tracer | None) -> grpc.aio.Server:
     options: list[tuple[str, Any]] = [
         ("grpc.so_reuseport", 0),  # else a second server would take half of the connections without a word
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", _UNLIMITED),
     ]
-    interceptors: list[grpc.aio.ServerInterceptor] = [ObservingInterceptor(metrics), ErrorInterceptor()]
+    interceptors: list[grpc.aio.ServerInterceptor] = [ObservingInterceptor(metrics, tracer), ErrorInterceptor()]
     if settings.auth_tokens is not None:
         interceptors.append(AuthInterceptor(Tokens(settings.auth_tokens)))
     return grpc.aio.server(interceptors=interceptors, options=options)

@@ -131,6 +131,10 @@ class ServiceSettings(BaseSettings):
         " balancers need to look elsewhere.",
     )
     grace: float = Field(30.0, ge=0, le=3600, description="Seconds that requests in flight get to finish in.")
+    tracing: bool = Field(
+        False,
+        description="Whether to send OpenTelemetry traces; `OTEL_*` variables say where to. Needs `isthmus[tracing]`.",
+    )
     log_level: LogLevel = Field(LogLevel.INFO, description="Least level that is logged.")
     log_format: LogFormat = Field(LogFormat.JSON, description="`json` for machines, `console` for people.")
 

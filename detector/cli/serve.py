@@ -82,6 +82,9 @@ def serve(  # noqa: PLR0917 - a command line is its options
     grace: Annotated[
         float | None, _option("Seconds that requests in flight get to finish in (30.0).", _STOPPING)
     ] = None,
+    tracing: Annotated[
+        bool | None, _option("Whether to send OpenTelemetry traces; OTEL_* variables say where to (no).", _LOG)
+    ] = None,
     log_level: Annotated[LogLevel | None, _option("Least level that is logged (info).", _LOG)] = None,
     log_format: Annotated[LogFormat | None, _option("json for machines, console for people (json).", _LOG)] = None,
 ) -> None:

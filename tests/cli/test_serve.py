@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Isthmus
 
+_SAID = {True: "yes", False: "no", None: "none"}
 FLAGS = [name for name in inspect.signature(serve).parameters if name != "config"]
 
 
@@ -26,7 +27,7 @@ def test_every_flag_is_a_setting_and_tells_its_default(flag: str) -> None:
         assert inspect.signature(serve).parameters[flag].default is None
     else:
         assert told is not None
-        assert told[1] == {True: "yes", None: "none"}.get(default, str(default))
+        assert told[1] == (_SAID[default] if default is None or isinstance(default, bool) else str(default))
 
 
 def test_a_setting_out_of_range_is_one_line(isthmus: Isthmus, digits_bundle: Path) -> None:
