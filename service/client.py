@@ -18,12 +18,13 @@ import grpc
 from isthmus.v1 import detector_pb2 as pb
 from isthmus.v1 import detector_pb2_grpc
 from service.access import Access
-from service.requests import Images, Wishes, requests_for, shifted
+from service.client_stream import score_stream, score_stream_async
+from service.requests import Image, Images, Wishes, requests_for, shifted
 from service.results import DetectorDescription, ScoredImage
 from service.status import from_rpc_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 
 DEFAULT_TIMEOUT: Final = 60.0
 _PLAIN: Final = Access()
@@ -95,6 +96,31 @@ class Client:
             scored += _read(self._call(self._stub.Score, request, first), first)
         return scored
 
+    def score_stream(
+        self, images: Iterable[Image], *, include_profile: bool = False, include_logits: bool = False
+    ) -> Iterator[ScoredImage]:
+        """Classify and score images as they come, for pipelines: answers come in order while further images are read.
+
+        The server works on a few at once and takes no more meanwhile, so `images` may be endless.
+
+        Args:
+            images: One by one, as for `score`; they are read on another thread.
+            include_profile: As for `score`.
+            include_logits: As for `score`.
+
+        Yields:
+            One answer per image; a bad image, or one that the server has no room for, has an error in its answer and
+            does not end the stream.
+
+        Raises:
+            NotReadyError: The server can't be reached, is starting or stopping.
+            ServiceFailedError: The server ended the stream too early.
+            IsthmusError: Otherwise as for `score`; and whatever `images` raises.
+        """
+        wishes = Wishes(include_profile=include_profile, include_logits=include_logits, report_per_image=True)
+        limits = self._description or self.describe()
+        return score_stream(self._stub.ScoreStream, images, wishes, limits, self._metadata)
+
     def close(self) -> None:
         """Close the connection."""
         self._channel.close()
@@ -150,6 +176,19 @@ class AsyncClient:
         for first, request in requests_for(images, wishes, self._description or await self.describe()):
             scored += _read(await self._call(self._stub.Score, request, first), first)
         return scored
+
+    async def score_stream(
+        self,
+        images: Iterable[Image] | AsyncIterable[Image],
+        *,
+        include_profile: bool = False,
+        include_logits: bool = False,
+    ) -> AsyncGenerator[ScoredImage, None]:
+        """As `Client.score_stream`; `images` may be asynchronous."""
+        wishes = Wishes(include_profile=include_profile, include_logits=include_logits, report_per_image=True)
+        limits = self._description or await self.describe()
+        async for scored in score_stream_async(self._stub.ScoreStream, images, wishes, limits, self._metadata):
+            yield scored
 
     async def close(self) -> None:
         """Close the connection."""

@@ -47,6 +47,7 @@ class DetectorServicer(detector_pb2_grpc.AdversarialDetectorServicer):  # type: 
     ) -> AsyncIterator[pb.ScoreStreamResponse]:
         """Answer each request in its place; one that fails does not end the stream."""
         self._slot.guard  # noqa: B018 - refuses the stream while there is none
+        await context.send_initial_metadata(())  # a caller who wants to know sees that it is not refused
 
         async def answer(message: bytes) -> pb.ScoreStreamResponse:
             response = pb.ScoreStreamResponse()
