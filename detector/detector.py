@@ -66,7 +66,7 @@ class Detection:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def take(self, rows: slice) -> Detection:
+    def __getitem__(self, rows: slice) -> Detection:
         """The answers to some of the images."""
         return Detection(
             self.predicted[rows],
@@ -138,6 +138,10 @@ class Detector:
             InvalidInputError: The images are of another kind; the message names the first bad one.
         """
         return self.score_canonical(to_canonical(np.asarray(images), self.bundle.manifest.spec.shape))
+
+    def classify_canonical(self, images: Float32Array) -> Float32Array:
+        """The classifier's logits alone, float32 (N, classes), one forward for each of such images."""
+        return self.classifier.logits(images)
 
     def score_canonical(self, images: Float32Array) -> Detection:
         """Score images that are canonical already: float32 (N, channels, height, width) in [0, 1], N >= 1."""

@@ -11,7 +11,7 @@ import asyncio
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -21,16 +21,25 @@ from service.callers import Caller
 from service.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from detector import Detection
     from detector.classifiers.base import Float32Array
-    from service.ports import Scorer
 
 _RATE_MEMORY: Final = 0.8
 _RETRY_SECONDS: Final = (0.05, 30.0)
 _ANYBODY: Final = Caller()
+
+
+class Answers(Protocol):
+    """The answers to some images, in order."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Any: ...
+
+
+A = TypeVar("A", bound=Answers)
 
 
 class BatchObserver(Protocol):
@@ -47,44 +56,49 @@ class BatchObserver(Protocol):
 
 
 @dataclass(eq=False)
-class _Job:
+class _Job(Generic[A]):
     """One request's images on their way through the engine."""
 
     images: Float32Array
     caller: Caller
     deadline: float
     queued_at: float
-    answer: asyncio.Future[tuple[Detection, ...]]
+    answer: asyncio.Future[tuple[A, ...]]
     taken: int = 0
-    parts: list[Detection] = field(default_factory=list)
+    parts: list[A] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class _Slice:
+class _Slice(Generic[A]):
     """The images of one job that go into one batch."""
 
-    job: _Job
+    job: _Job[A]
     images: Float32Array
 
 
-class MicroBatcher:
-    """Puts images through a scorer, in batches, on one worker thread. Belongs to the event loop it was started on.
+class MicroBatcher(Generic[A]):
+    """Puts images through an engine, in batches, on one worker thread. Belongs to the event loop it was started on.
 
     Args:
-        scorer: Does the work.
+        engine: Answers images, float32 (N, channels, height, width).
         max_batch_images: Images it is given at once.
         max_queue_images: Images admitted at the same time.
         observer: Is told what happens.
     """
 
     def __init__(
-        self, scorer: Scorer, *, max_batch_images: int, max_queue_images: int, observer: BatchObserver
+        self,
+        engine: Callable[[Float32Array], A],
+        *,
+        max_batch_images: int,
+        max_queue_images: int,
+        observer: BatchObserver,
     ) -> None:
-        self._scorer = scorer
+        self._answer = engine
         self._max_batch_images = max_batch_images
         self._observer = observer
         self._admission = Admission(max_queue_images, retry_after=self._retry_after, observer=observer.admitted)
-        self._waiting: Turns[_Job] = Turns()
+        self._waiting: Turns[_Job[A]] = Turns()
         self._arrived = asyncio.Event()
         self._closing = False
         self._images_per_second = math.nan
@@ -105,7 +119,7 @@ class MicroBatcher:
 
     async def score(
         self, images: Float32Array, *, caller: Caller = _ANYBODY, time_left: float | None = None
-    ) -> tuple[Detection, ...]:
+    ) -> tuple[A, ...]:
         """Score admitted images.
 
         Args:
@@ -121,7 +135,7 @@ class MicroBatcher:
         """
         now = self._loop.time()
         deadline = math.inf if time_left is None else now + time_left
-        job = _Job(images, caller, deadline, now, self._loop.create_future())
+        job: _Job[A] = _Job(images, caller, deadline, now, self._loop.create_future())
         self._waiting.add(caller, job)
         self._arrived.set()
         try:
@@ -148,8 +162,8 @@ class MicroBatcher:
             elif batch := self._next_batch():
                 await self._compute(batch)
 
-    def _next_batch(self) -> list[_Slice]:
-        batch: list[_Slice] = []
+    def _next_batch(self) -> list[_Slice[A]]:
+        batch: list[_Slice[A]] = []
         room = self._max_batch_images
         self._waiting.begin_batch()
         while self._waiting and room:
@@ -167,25 +181,25 @@ class MicroBatcher:
                 self._waiting.add(job.caller, job)
         return batch
 
-    def _is_dead(self, job: _Job) -> bool:
+    def _is_dead(self, job: _Job[A]) -> bool:
         """Whether nobody waits for the job any more: cancelled, failed in an earlier batch, or too late."""
         if not job.answer.done() and job.deadline <= self._loop.time():
             job.answer.set_exception(DeadlineError("the deadline passed while the images waited for the engine"))
         return job.answer.done()
 
-    async def _compute(self, batch: Sequence[_Slice]) -> None:
+    async def _compute(self, batch: Sequence[_Slice[A]]) -> None:
         started = self._loop.time()
         try:
-            detections = await self._loop.run_in_executor(self._engine, self._score, batch)
+            answers = await self._loop.run_in_executor(self._engine, self._score, batch)
         except Exception as error:  # noqa: BLE001 - whatever the engine raises belongs to the callers, not to this loop
             await self._after_failure(batch, error)
             return
         images = sum(len(piece.images) for piece in batch)
         self._learn(images, self._loop.time() - started)
-        for piece, detection in zip(batch, detections, strict=True):
-            _deliver(piece.job, detection)
+        for piece, answer in zip(batch, answers, strict=True):
+            _deliver(piece.job, answer)
 
-    async def _after_failure(self, batch: Sequence[_Slice], error: Exception) -> None:
+    async def _after_failure(self, batch: Sequence[_Slice[A]], error: Exception) -> None:
         """Give a request that was alone its error; separate the others, so that one bad one fails nobody else."""
         if len(batch) == 1:
             if not batch[0].job.answer.done():
@@ -195,13 +209,13 @@ class MicroBatcher:
             if not self._is_dead(piece.job):
                 await self._compute([piece])
 
-    def _score(self, batch: Sequence[_Slice]) -> list[Detection]:
-        """In the worker thread: one call of the scorer, and its answers by slice."""
+    def _score(self, batch: Sequence[_Slice[A]]) -> list[A]:
+        """In the worker thread: one call of the engine, and its answers by slice."""
         if len(batch) == 1:
-            return [self._scorer.score_canonical(batch[0].images)]
-        detection = self._scorer.score_canonical(np.concatenate([piece.images for piece in batch]))
+            return [self._answer(batch[0].images)]
+        answers = self._answer(np.concatenate([piece.images for piece in batch]))
         ends = np.cumsum([len(piece.images) for piece in batch]).tolist()
-        return [detection.take(slice(start, end)) for start, end in zip([0, *ends], ends, strict=False)]
+        return [answers[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
     def _learn(self, images: int, seconds: float) -> None:
         self._observer.computed(images, seconds)
@@ -216,7 +230,7 @@ class MicroBatcher:
         return min(max(seconds, least), most)
 
 
-def _deliver(job: _Job, detection: Detection) -> None:
-    job.parts.append(detection)
+def _deliver(job: _Job[A], answers: A) -> None:
+    job.parts.append(answers)
     if sum(map(len, job.parts)) == len(job.images) and not job.answer.done():
         job.answer.set_result(tuple(job.parts))

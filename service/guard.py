@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from detector import Detection
+    from detector.classifiers.base import Float32Array
     from service.audit import AuditLog
     from service.metrics import GuardMetrics
     from service.ports import LoadedBundle, Scorer
@@ -56,10 +57,16 @@ class Guard:
         self._withheld = policy.withheld_verdicts(settings)
         self._reader = RequestReader(scorer.bundle.manifest.spec.shape, self._limits, threads=settings.decode_threads)
         self._batcher = MicroBatcher(
-            scorer,
+            scorer.score_canonical,
             max_batch_images=settings.max_batch_images,
             max_queue_images=settings.max_queue_images,
             observer=metrics,
+        )
+        self._classifier = MicroBatcher(
+            scorer.classify_canonical,
+            max_batch_images=settings.max_batch_images,
+            max_queue_images=settings.max_queue_images,
+            observer=metrics.classifier,
         )
 
     async def score(self, request: pb.ScoreRequest, *, caller: str, time_left: float | None) -> pb.ScoreResponse:
@@ -85,6 +92,12 @@ class Guard:
         """The answers to a request, in any number of parts; arguments and errors as for `score`."""
         return await self._counted(request, self._detections(request, _caller(request, caller), time_left))
 
+    async def logits(
+        self, request: pb.ScoreRequest, *, caller: str, time_left: float | None
+    ) -> tuple[Float32Array, ...]:
+        """The classifier's logits alone, in any number of parts; arguments and errors as for `score`."""
+        return await self._counted(request, self._logits(request, _caller(request, caller), time_left))
+
     @property
     def bundle(self) -> LoadedBundle:
         """What is loaded."""
@@ -96,12 +109,14 @@ class Guard:
 
     async def retire(self) -> None:
         """Finish the requests in hand, which may still be read, then close: another guard gets the new ones."""
-        await self._batcher.emptied()
+        for batcher in (self._batcher, self._classifier):
+            await batcher.emptied()
         await self.close()
 
     async def close(self) -> None:
         """Finish what waits for the engine and end the threads."""
-        await self._batcher.close()
+        for batcher in (self._batcher, self._classifier):
+            await batcher.close()
         self._reader.close()
 
     async def _counted(self, request: pb.ScoreRequest, answer: Awaitable[Answer]) -> Answer:
@@ -121,6 +136,14 @@ class Guard:
         with self._batcher.admit(count, caller):
             answers, _ = await self._answers(request, count, caller, time_left)
             return answers.detections
+
+    async def _logits(
+        self, request: pb.ScoreRequest, caller: Caller, time_left: float | None
+    ) -> tuple[Float32Array, ...]:
+        count = self._count(request, caller)
+        with self._classifier.admit(count, caller):
+            inputs = await self._reader.read(request, count)
+            return await self._classifier.score(inputs.images, caller=caller, time_left=time_left)
 
     def _count(self, request: pb.ScoreRequest, caller: Caller) -> int:
         """The images of a request, checked but for their pixels, and counted against the caller's quota."""

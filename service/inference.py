@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -22,9 +23,9 @@ from service.streams import in_order
 from service.wire import parse_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from service.guard import GuardSlot
+    from service.guard import Guard, GuardSlot
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -36,18 +37,30 @@ _NUMBER_BYTES: Final = 5  # at most, of an element of uint_contents or fp32_cont
 _EXTENSIONS: Final = ("binary_tensor_data", "model_stream_infer")
 
 
+@dataclass(frozen=True)
+class _Model:
+    """One of the models: what it puts out, and which of a guard's ways to answer it is."""
+
+    outputs: tuple[tensors.OutputTensor[Any], ...]
+    answer: Callable[[Guard], Callable[..., Awaitable[tuple[Any, ...]]]]
+
+
 class InferenceServicer:
-    """Answers with the guard in a slot, as one model.
+    """Answers with the guard in a slot, as one model, and with its classifier alone as another, if that has a name.
 
     Args:
         slot: Holds the guard once it is loaded.
-        model: The model's name.
+        model: The guard's name as a model.
+        classifier: The classifier's own; empty where it is not offered.
         max_images: Images one request may hold.
         at_once: Requests of one stream worked on at once.
     """
 
-    def __init__(self, slot: GuardSlot, *, model: str, max_images: int, at_once: int) -> None:
-        self._slot, self._model, self._max_images, self._at_once = slot, model, max_images, at_once
+    def __init__(self, slot: GuardSlot, *, model: str, classifier: str, max_images: int, at_once: int) -> None:
+        self._slot, self._max_images, self._at_once = slot, max_images, at_once
+        self._models: dict[str, _Model] = {model: _Model(tensors.OUTPUTS, lambda guard: guard.detections)}
+        if classifier:
+            self._models[classifier] = _Model(tensors.CLASSIFIER_OUTPUTS, lambda guard: guard.logits)
 
     async def server_live(self, request: oip.ServerLiveRequest, context: Context) -> oip.ServerLiveResponse:
         """Whether the server answers: it does."""
@@ -62,7 +75,7 @@ class InferenceServicer:
     async def model_ready(self, request: oip.ModelReadyRequest, context: Context) -> oip.ModelReadyResponse:
         """Whether this model answers."""
         del context
-        self._check_model(request.name, request.version)
+        self._chosen(request.name, request.version)
         return oip.ModelReadyResponse(ready=self._slot.loaded)
 
     async def server_metadata(self, request: oip.ServerMetadataRequest, context: Context) -> oip.ServerMetadataResponse:
@@ -73,8 +86,8 @@ class InferenceServicer:
     async def model_metadata(self, request: oip.ModelMetadataRequest, context: Context) -> oip.ModelMetadataResponse:
         """Inputs and outputs."""
         del context
-        self._check_model(request.name, request.version)
-        return tensors.model_metadata(self._slot.guard.bundle, name=self._model, version=VERSION)
+        model = self._chosen(request.name, request.version)
+        return tensors.model_metadata(self._slot.guard.bundle, model.outputs, name=request.name, version=VERSION)
 
     async def model_infer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:
         """Classify and score images."""
@@ -118,17 +131,18 @@ class InferenceServicer:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(INFERENCE_SERVICE, handlers),))
 
     async def _infer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:
-        self._check_model(request.model_name, request.model_version)
+        model = self._chosen(request.model_name, request.model_version)
         guard = self._slot.guard
-        outputs = tensors.wanted_outputs(request)
+        outputs = tensors.wanted_outputs(request, model.outputs)
         bundle = guard.bundle
         native = tensors.score_request(request, bundle.manifest.spec.shape)
         native.priority = _priority(request)
         try:
-            parts = await guard.detections(native, caller=caller_name(context), time_left=_time_left(request, context))
+            answer = model.answer(guard)
+            parts = await answer(native, caller=caller_name(context), time_left=_time_left(request, context))
         except FieldError as error:
             raise tensors.renamed(error) from error
-        response = oip.ModelInferResponse(model_name=self._model, model_version=VERSION, id=request.id)
+        response = oip.ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id)
         response.parameters["bundle_digest"].string_param = bundle.digest
         tensors.add_outputs(response, outputs, parts, len(bundle.manifest.labels))
         return response
@@ -140,10 +154,12 @@ class InferenceServicer:
             message, oip.ModelInferRequest, max_images=self._max_images, image_values=1 + _NUMBER_BYTES * pixels
         )
 
-    def _check_model(self, name: str, version: str) -> None:
-        if name != self._model or version not in {"", VERSION}:
+    def _chosen(self, name: str, version: str) -> _Model:
+        if name not in self._models or version not in {"", VERSION}:
             wanted = f"{name!r}" + (f", version {version!r}" if version else "")
-            raise NotFoundError(f"there is no model {wanted}; there is {self._model!r}, version {VERSION!r}")
+            known = " and ".join(map(repr, self._models))
+            raise NotFoundError(f"there is no model {wanted}; there is {known}, version {VERSION!r}")
+        return self._models[name]
 
 
 def _time_left(request: oip.ModelInferRequest, context: Context) -> float | None:

@@ -113,10 +113,14 @@ class GuardMetrics:
     Args:
         registry: Where they are collected.
         bundle: The detector that is loaded.
+
+    Attributes:
+        classifier: Is told what the classifier does alone.
     """
 
     def __init__(self, registry: CollectorRegistry, bundle: LoadedBundle) -> None:
         self._info = Info("isthmus_detector", "The detector that is loaded.", registry=registry)
+        self.classifier = _ClassifierWork(self)
         self._loaded = Gauge(
             "isthmus_bundle_loaded_timestamp_seconds", "When the bundle was loaded, Unix time.", registry=registry
         )
@@ -164,6 +168,11 @@ class GuardMetrics:
             "Images the classifier was asked about, on paths too.",
             registry=registry,
         )
+        self._classified = Counter(
+            "isthmus_classified_images_total",
+            "Images answered by the classifier alone, without a score.",
+            registry=registry,
+        )
         self._batches = Histogram(
             "isthmus_batch_images", "Images per batch of the engine.", buckets=_BATCH_SIZES, registry=registry
         )
@@ -194,6 +203,11 @@ class GuardMetrics:
         self._engine_seconds.observe(seconds)
         self._forwards.inc(images * self._forwards_per_image)
 
+    def classified(self, images: int) -> None:
+        """The classifier alone answered a batch."""
+        self._classified.inc(images)
+        self._forwards.inc(images)
+
     def scored(self, detections: Iterable[Detection]) -> None:
         """Images were answered."""
         for detection in detections:
@@ -216,6 +230,24 @@ class GuardMetrics:
     def rejected(self, reason: str, images: int) -> None:
         """Images got no score; `reason` is a name from `service.status.reason`."""
         self._rejected.labels(reason.lower()).inc(images)
+
+
+class _ClassifierWork:
+    """What the classifier does alone. Implements `service.batching.BatchObserver`."""
+
+    def __init__(self, metrics: GuardMetrics) -> None:
+        self._metrics = metrics
+
+    def admitted(self, images: int) -> None:
+        """The queue's metric is the guard's."""
+
+    def waited(self, seconds: float) -> None:
+        """Likewise."""
+
+    def computed(self, images: int, seconds: float) -> None:
+        """A batch was answered."""
+        del seconds
+        self._metrics.classified(images)
 
 
 def _p_value_edges(rates: TargetRates) -> list[float]:

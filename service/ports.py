@@ -32,6 +32,10 @@ class Scorer(Protocol):
         """What is loaded."""
         ...
 
+    def classify_canonical(self, images: Float32Array) -> Float32Array:
+        """The classifier's logits alone, float32 (N, classes); called as `score_canonical`, on another thread."""
+        ...
+
     def score_canonical(self, images: Float32Array) -> Detection:
         """Score images that were already checked; called in a worker thread, one batch at a time.
 

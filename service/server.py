@@ -100,7 +100,9 @@ class RunningServer:
         self._server = _new_server(settings, self._rpc_metrics, self._tracer)
         streaming = {"max_images": settings.max_images, "at_once": settings.stream_requests}
         DetectorServicer(self._slot, **streaming).add_to(self._server)
-        InferenceServicer(self._slot, model=settings.model_name, **streaming).add_to(self._server)
+        InferenceServicer(
+            self._slot, model=settings.model_name, classifier=settings.classifier_model, **streaming
+        ).add_to(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server)

@@ -96,6 +96,12 @@ class ServiceSettings(BaseSettings):
     model_name: str = Field(
         "isthmus", min_length=1, max_length=128, description="Name of the model in the Open Inference Protocol."
     )
+    classifier_model: str = Field(
+        "",
+        max_length=128,
+        description="Name under which the Open Inference Protocol also offers the classifier alone, unguarded, for one"
+        " forward per image; empty: it does not.",
+    )
     stream_requests: int = Field(
         8, ge=1, le=1024, description="Requests of one stream worked on at once; further ones wait at the caller."
     )
@@ -156,6 +162,14 @@ class ServiceSettings(BaseSettings):
     def _quarantine_has_a_log(self) -> Self:
         if self.quarantine is not None and self.audit_log is None:
             raise ValueError("quarantine needs audit_log, which says what its files are")
+        return self
+
+    @model_validator(mode="after")
+    def _guard_has_no_way_round(self) -> Self:
+        if self.classifier_model and self.policy is Policy.WITHHOLD:
+            raise ValueError("classifier_model would give the predictions that policy withholds")
+        if self.classifier_model == self.model_name:
+            raise ValueError("classifier_model and model_name must differ")
         return self
 
     @model_validator(mode="after")

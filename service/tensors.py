@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from detector.errors import InvalidInputError
 from detector.verdicts import Verdict
 from isthmus.inference.v2 import inference_pb2 as oip
 from isthmus.v1 import detector_pb2 as pb
+from service.batching import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector import Detection
+    from detector.classifiers.base import Float32Array
     from detector.errors import FieldError
     from service.ports import LoadedBundle
+
+Part = TypeVar("Part", bound=Answers)
 
 IMAGES: Final = "images"
 LOGITS: Final = "logits"
@@ -48,7 +52,7 @@ _PIXELS: Final = {
 
 
 @dataclass(frozen=True)
-class OutputTensor:
+class OutputTensor(Generic[Part]):
     """One output: what it is called and how it is read from answers.
 
     Args:
@@ -61,16 +65,22 @@ class OutputTensor:
     name: str
     datatype: str
     sizes: Callable[[int], tuple[int, ...]]
-    read: Callable[[Detection], NDArray[Any] | Sequence[str]]
+    read: Callable[[Part], NDArray[Any] | Sequence[str]]
 
 
-def _scalar(name: str, datatype: str, read: Callable[[Detection], NDArray[Any] | Sequence[str]]) -> OutputTensor:
+def _scalar(
+    name: str, datatype: str, read: Callable[[Detection], NDArray[Any] | Sequence[str]]
+) -> OutputTensor[Detection]:
     return OutputTensor(name, datatype, lambda _: (), read)
 
 
+def _per_class(classes: int) -> tuple[int, ...]:
+    return (classes,)
+
+
 # The names and meanings are those of an exported graph's outputs; see `detector.engine.fusing.fuse`.
-OUTPUTS: Final = (
-    OutputTensor(LOGITS, "FP32", lambda classes: (classes,), lambda found: found.logits.astype("<f4")),
+OUTPUTS: Final[tuple[OutputTensor[Detection], ...]] = (
+    OutputTensor(LOGITS, "FP32", _per_class, lambda found: found.logits.astype("<f4")),
     _scalar("score", "FP32", lambda found: found.scores.astype("<f4")),
     _scalar("p_value", "FP64", lambda found: found.p_values.astype("<f8")),
     _scalar("verdict", "INT64", lambda found: np.array([_LEVELS[verdict] for verdict in found.verdicts], "<i8")),
@@ -78,7 +88,10 @@ OUTPUTS: Final = (
     _scalar("barrier_gap", "FP32", lambda found: found.barrier_gaps.astype("<f4")),
     _scalar(LABEL, _BYTES, lambda found: found.labels),
 )
-_BY_NAME: Final = {output.name: output for output in OUTPUTS}
+# Those of the classifier alone.
+CLASSIFIER_OUTPUTS: Final[tuple[OutputTensor[Float32Array], ...]] = (
+    OutputTensor(LOGITS, "FP32", _per_class, lambda logits: logits.astype("<f4")),
+)
 
 
 def score_request(request: oip.ModelInferRequest, shape: tuple[int, int, int]) -> pb.ScoreRequest:
@@ -125,24 +138,27 @@ def renamed(error: FieldError) -> FieldError:
     return error
 
 
-def wanted_outputs(request: oip.ModelInferRequest) -> tuple[OutputTensor, ...]:
-    """The outputs a request asks for; all if it names none.
+def wanted_outputs(
+    request: oip.ModelInferRequest, offered: tuple[OutputTensor[Part], ...]
+) -> tuple[OutputTensor[Part], ...]:
+    """The outputs a request asks for, of those the model has; all if it names none.
 
     Raises:
         InvalidInputError: It names one that there is not.
     """
     if not request.outputs:
-        return OUTPUTS
+        return offered
+    by_name = {output.name: output for output in offered}
     for at, output in enumerate(request.outputs):
-        if output.name not in _BY_NAME:
+        if output.name not in by_name:
             raise InvalidInputError(
-                f"there is no output {output.name!r}; there are {', '.join(_BY_NAME)}", field=f"outputs[{at}].name"
+                f"there is no output {output.name!r}; there are {', '.join(by_name)}", field=f"outputs[{at}].name"
             )
-    return tuple(_BY_NAME[output.name] for output in request.outputs)
+    return tuple(by_name[output.name] for output in request.outputs)
 
 
 def add_outputs(
-    response: oip.ModelInferResponse, outputs: Iterable[OutputTensor], parts: Sequence[Detection], classes: int
+    response: oip.ModelInferResponse, outputs: Iterable[OutputTensor[Part]], parts: Sequence[Part], classes: int
 ) -> None:
     """Put the answers to all images, in any number of parts, into a response."""
     count = sum(len(part) for part in parts)
@@ -151,7 +167,9 @@ def add_outputs(
         response.raw_output_contents.append(b"".join(_raw(output.read(part)) for part in parts))
 
 
-def model_metadata(bundle: LoadedBundle, *, name: str, version: str) -> oip.ModelMetadataResponse:
+def model_metadata(
+    bundle: LoadedBundle, outputs: Iterable[OutputTensor[Part]], *, name: str, version: str
+) -> oip.ModelMetadataResponse:
     """What goes in and comes out, and which bundle it is."""
     manifest, tensor = bundle.manifest, oip.ModelMetadataResponse.TensorMetadata
     classes = len(manifest.labels)
@@ -166,7 +184,7 @@ def model_metadata(bundle: LoadedBundle, *, name: str, version: str) -> oip.Mode
                 shape=(-1, manifest.spec.height, manifest.spec.width, manifest.spec.channels),
             )
         ],
-        outputs=[tensor(name=o.name, datatype=o.datatype, shape=(-1, *o.sizes(classes))) for o in OUTPUTS],
+        outputs=[tensor(name=o.name, datatype=o.datatype, shape=(-1, *o.sizes(classes))) for o in outputs],
         properties={
             "bundle_digest": bundle.digest,
             "forwards_per_image": str(manifest.plan.forwards_per_image),

@@ -59,6 +59,10 @@ class BrightnessScorer:
             )
         )
 
+    def classify_canonical(self, images: Float32Array) -> Float32Array:
+        """The logits alone of such images as `score_canonical` takes."""
+        return _logits(images.mean(axis=(1, 2, 3)))
+
     def score_canonical(self, images: Float32Array) -> Detection:
         """Score images, float32 (N, channels, height, width), values in [0, 1]."""
         profile = self._profile(images)

@@ -85,7 +85,7 @@ def test_noise_scores_higher_than_digits(detector: Detector, detection: Detectio
 
 def test_a_batch_is_its_images_one_by_one(detector: Detector, detection: Detection, digits: EmbeddedDefault) -> None:
     for row in range(40):
-        _assert_same(detector.score(digits.test.pixels[row]), detection.take(slice(row, row + 1)))
+        _assert_same(detector.score(digits.test.pixels[row]), detection[row : row + 1])
 
 
 def test_floats_and_grey_images_without_a_channel_axis_are_the_same_images(
@@ -93,7 +93,7 @@ def test_floats_and_grey_images_without_a_channel_axis_are_the_same_images(
 ) -> None:
     pixels = digits.test.pixels
     _assert_same(detector.score(pixels / 255), detection)
-    _assert_same(detector.score(pixels[3, :, :, 0]), detection.take(slice(3, 4)))
+    _assert_same(detector.score(pixels[3, :, :, 0]), detection[3:4])
 
 
 def test_threads_get_the_answers_they_would_get_alone(detector: Detector, digits: EmbeddedDefault) -> None:
@@ -106,7 +106,7 @@ def test_threads_get_the_answers_they_would_get_alone(detector: Detector, digits
 
 
 def test_part_of_an_answer_is_the_answer_to_a_part(detection: Detection) -> None:
-    part = detection.take(slice(5, 9))
+    part = detection[5:9]
     assert len(part) == 4
     assert part.labels == detection.labels[5:9]
     assert part.verdicts == detection.verdicts[5:9]

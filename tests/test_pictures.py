@@ -38,7 +38,7 @@ def _prototypes(classes: int, channels: int = 3) -> Prototypes:
 def pictured(digits: EmbeddedDefault, digits_bundle: Path) -> list[PicturedImage]:
     detection = Detector.load(digits_bundle).score(digits.test.pixels[:3])
     images = to_canonical(digits.test.pixels[:3], (1, 8, 8))
-    return [PicturedImage(f"image {i}", images[i], detection.take(slice(i, i + 1))) for i in range(3)]
+    return [PicturedImage(f"image {i}", images[i], detection[i : i + 1]) for i in range(3)]
 
 
 @pytest.fixture(params=["sheet", "histogram", "profiles"])

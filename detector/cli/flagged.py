@@ -48,7 +48,7 @@ class FlaggedPictures:
         """Draw those of a few scored images that are flagged."""
         for row, image in enumerate(images):
             if detection.verdicts[row] is not Verdict.BENIGN and self._drawn < MOST_PICTURES:
-                self._draw(image.name, pixels[row], detection.take(slice(row, row + 1)))
+                self._draw(image.name, pixels[row], detection[row : row + 1])
 
     def _draw(self, name: str, pixels: UInt8Array, detection: Detection) -> None:
         canonical = to_canonical(pixels, (pixels.shape[2], *pixels.shape[:2]))[0]

@@ -45,10 +45,12 @@ class Record:
 
 
 @asynccontextmanager
-async def batching(scorer: GatedScorer, record: Record | None = None, **limits: Any) -> AsyncIterator[MicroBatcher]:
+async def batching(
+    scorer: GatedScorer, record: Record | None = None, **limits: Any
+) -> AsyncIterator[MicroBatcher[Detection]]:
     options = {"max_batch_images": 8, "max_queue_images": 64} | limits
     scorer.batches += [1] * WARM_UP_BATCHES
-    batcher = MicroBatcher(scorer, observer=record or Record(), **options)
+    batcher = MicroBatcher(scorer.score_canonical, observer=record or Record(), **options)
     try:
         yield batcher
     finally:
@@ -59,7 +61,7 @@ def images(count: int, seed: int = 0) -> Float32Array:
     return to_canonical(random_pixels(count, 8, 8, 3, seed=seed), (3, 8, 8))
 
 
-def start(batcher: MicroBatcher, batch: Float32Array, **options: Any) -> asyncio.Task[tuple[Detection, ...]]:
+def start(batcher: MicroBatcher[Detection], batch: Float32Array, **options: Any) -> asyncio.Task[tuple[Detection, ...]]:
     return asyncio.create_task(batcher.score(batch, **options))
 
 

@@ -41,7 +41,8 @@ def call(channel: grpc.aio.Channel, method: str, request: Any, **options: Any) -
 
 
 def infer(images: NDArray[Any] = PIXELS, kind: str = "UINT8", **fields: Any) -> oip.ModelInferRequest:
-    request = oip.ModelInferRequest(model_name="isthmus", raw_input_contents=[images.tobytes()], **fields)
+    fields = {"model_name": "isthmus"} | fields
+    request = oip.ModelInferRequest(raw_input_contents=[images.tobytes()], **fields)
     request.inputs.add(name="images", datatype=kind, shape=images.shape)
     return request
 
@@ -247,3 +248,24 @@ async def test_tritons_priorities_are_heeded(start_server: StartServer) -> None:
                 await asyncio.sleep(0.1)
         await asyncio.gather(*calls)
     assert finished == ["urgent", "default", "bulk"]
+
+
+async def test_the_classifier_alone_is_another_model_where_it_has_a_name(start_server: StartServer) -> None:
+    server = await start_server(classifier_model="classifier")
+    async with grpc.aio.insecure_channel(server.target) as channel:
+        guarded = read(await call(channel, "ModelInfer", infer()))
+        alone = await call(channel, "ModelInfer", infer(model_name="classifier"))
+        described = await call(channel, "ModelMetadata", oip.ModelMetadataRequest(name="classifier"))
+        assert (await call(channel, "ModelReady", oip.ModelReadyRequest(name="classifier"))).ready
+    assert alone.model_name == "classifier"
+    assert list(read(alone)) == ["logits"]
+    np.testing.assert_allclose(read(alone)["logits"], guarded["logits"], rtol=1e-5)
+    assert [(output.name, list(output.shape)) for output in described.outputs] == [("logits", [-1, 3])]
+    value = server._registry.get_sample_value
+    assert value("isthmus_classified_images_total") == value("isthmus_images_total") == len(PIXELS)
+
+
+async def test_the_classifier_alone_is_not_offered_unless_asked_for(channel: grpc.aio.Channel) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(channel, "ModelInfer", infer(model_name="classifier"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND

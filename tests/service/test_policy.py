@@ -91,3 +91,10 @@ def test_rates_that_contradict_each_other_or_flag_everything_are_refused() -> No
         settings_for_tests(adversarial_rate=0.0)
     with pytest.raises(SettingsError, match=r"policy.*annotate"):
         settings_for_tests(policy="ignore")
+
+
+def test_there_is_no_way_round_a_guard_that_withholds() -> None:
+    with pytest.raises(SettingsError, match="classifier_model would give the predictions that policy withholds"):
+        settings_for_tests(policy="withhold", classifier_model="classifier")
+    with pytest.raises(SettingsError, match="classifier_model and model_name must differ"):
+        settings_for_tests(classifier_model="isthmus")
