@@ -34,6 +34,6 @@ def test_every_command_explains_itself(isthmus: Isthmus, command: str) -> None:
 
 
 def test_the_command_line_starts_without_heavy_packages() -> None:
-    names = ("torch", "sklearn", "matplotlib", "onnx", "grpc", "service", "pydantic", "art")
+    names = ("torch", "sklearn", "matplotlib", "onnx", "grpc", "service.settings", "pydantic", "art")
     program = f"import detector.cli.main, sys; print([name for name in {names} if name in sys.modules])"
     assert run_python(program).stdout.strip() == "[]"

@@ -129,7 +129,7 @@ import sys
 from detector.cli.main import app
 app({arguments!r}, standalone_mode=False)
 app(["inspect", {str(digits_bundle)!r}, "--json"], standalone_mode=False)
-names = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "art", "grpc", "service")
+names = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "art", "grpc", "service.server")
 print()
 print([name for name in names if name in sys.modules])
 """
