@@ -8,17 +8,20 @@ import numpy as np
 
 from detector.classifiers.session import open_session
 from detector.engine.base import Evidence
+from detector.engine.batches import FixedBatches, batch_sizes
 from detector.engine.fusing import names
 from detector.errors import ClassifierError, FusionError
 from detector.paths import Barriers
 from detector.profiles import PathProfile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from detector.bundle import Bundle
     from detector.classifiers.base import Float32Array
 
-_POINTS_AT_ONCE: Final = 128
-"""Points of the walk that go through the classifier together: enough to be fast, few enough to stay in the caches."""
+_POINTS_AT_ONCE: Final = {"CPU": 128, "CUDA": 2048}
+"""Points of the walk that go through the classifier together: on a CPU few, to stay in the caches; on a GPU many."""
 
 
 class FusedEngine:
@@ -40,9 +43,15 @@ class FusedEngine:
             session = open_session(fuse(bundle, profile=True), threads=threads)
         except ClassifierError as error:
             raise FusionError(str(error)) from error
-        self._session = session.runtime
-        self._outputs = [entry.name for entry in self._session.get_outputs()]
-        self._images_at_once = max(1, _POINTS_AT_ONCE // self._plan.forwards_per_image)
+        self._outputs = [entry.name for entry in session.runtime.get_outputs()]
+        self._images_at_once = max(1, _POINTS_AT_ONCE[session.device] // self._plan.forwards_per_image)
+        self._graph: Callable[[Float32Array], list[Any]] = lambda images: session.runtime.run(
+            self._outputs, {names.IMAGES: images}
+        )
+        if session.device == "CUDA":
+            sizes = batch_sizes(self._images_at_once)
+            self._images_at_once = sizes[-1]
+            self._graph = FixedBatches(session.runtime, bundle.manifest.spec.shape, sizes, device="cuda").run
         self.description = f"fused engine on {session.device} (ONNX Runtime)"
 
     def evidence(self, images: Float32Array) -> Evidence:
@@ -59,7 +68,7 @@ class FusedEngine:
 
     def _run(self, images: Float32Array) -> dict[str, Any]:
         try:
-            outputs = self._session.run(self._outputs, {names.IMAGES: images})
+            outputs = self._graph(images)
         # ONNX Runtime's exceptions share no base class below Exception.
         except Exception as error:
             raise ClassifierError(f"the fused graph failed: {str(error).splitlines()[0]}") from error
