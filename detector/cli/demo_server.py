@@ -64,21 +64,34 @@ class ServerProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Its process id.
+
+        Raises:
+            ServiceFailedError: It was never started.
+        """
+        return self._started().pid
+
     def stop(self) -> int:
         """Send SIGTERM, which lets it finish what it is doing; its exit code. Does nothing the second time."""
-        if self._process is None:
-            raise ServiceFailedError("the server was never started")
-        self._process.terminate()
+        process = self._started()
+        process.terminate()
         try:
-            return self._process.wait(_STOP_SECONDS)
+            return process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+            process.kill()
+            return process.wait()
 
     def wait(self) -> None:
         """Return when it has ended by itself."""
         if self._process is not None:
             self._process.wait()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ServiceFailedError("the server was never started")
+        return self._process
 
     def _until_listening(self, lines: IO[str], process: subprocess.Popen[bytes]) -> dict[str, Any]:
         last, text, deadline = "", "", time.monotonic() + _START_SECONDS
