@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -12,6 +12,9 @@ from service.choices import LogFormat, LogLevel
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
+
+_GRPC: Final = "grpc._cython.cygrpc"
+_CALLER_LEFT: Final = "ExecuteBatchError"
 
 
 def configure_logging(*, level: LogLevel = LogLevel.INFO, style: LogFormat = LogFormat.JSON) -> None:
@@ -41,6 +44,16 @@ def configure_logging(*, level: LogLevel = LogLevel.INFO, style: LogFormat = Log
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
+    logging.getLogger(_GRPC).addFilter(_worth_logging)
+
+
+def _worth_logging(record: logging.LogRecord) -> bool:
+    """All but gRPC's error and traceback for every caller who goes away while a stream's answer is written.
+
+    That call is logged as CANCELLED; callers shall not fill the log with what looks like faults of the service.
+    """
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != _CALLER_LEFT
 
 
 def _rendering(style: LogFormat) -> list[Processor]:

@@ -16,6 +16,7 @@ from detector import Detector
 from detector.bundle import read_bundle
 from detector.errors import SettingsError
 from service.audit import open_audit_log
+from service.connections import connection_options
 from service.exposition import MetricsServer
 from service.guard import Guard, GuardSlot
 from service.health import HealthServicer
@@ -223,6 +224,7 @@ def _new_server(settings: ServiceSettings, metrics: RpcMetrics, tracer: Tracer |
         ("grpc.so_reuseport", 0),  # else a second server would take half of the connections without a word
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", _UNLIMITED),
+        *connection_options(),
     ]
     interceptors: list[grpc.aio.ServerInterceptor] = [ObservingInterceptor(metrics, tracer), ErrorInterceptor()]
     if settings.auth_tokens is not None:

@@ -40,3 +40,21 @@ def test_console_logs_are_for_people() -> None:
     assert "listening" in lines[0]
     assert "port=5" in lines[0]
     assert "\x1b" not in "".join(lines)  # not a terminal: no colours
+
+
+LEAVING = """
+import logging
+from grpc._cython.cygrpc import ExecuteBatchError
+from service.logs import configure_logging
+configure_logging()
+for error in (ExecuteBatchError("the caller left"), ValueError("a fault")):
+    try:
+        raise error
+    except Exception:
+        logging.getLogger("grpc._cython.cygrpc").exception("raised")
+"""
+
+
+def test_callers_who_leave_do_not_look_like_faults() -> None:
+    (line,) = run_python(LEAVING).stderr.splitlines()
+    assert "a fault" in json.loads(line)["exception"]
