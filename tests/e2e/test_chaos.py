@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.watching import Holdings, metric
 from detector.cli.demo_server import ServerProcess
 from detector.errors import IsthmusError
 from isthmus.v1 import detector_pb2 as pb
@@ -35,7 +36,6 @@ from tests.support.http2 import (
     message,
     settings,
 )
-from tests.support.watching import Holdings, metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,12 +11,12 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import HealthCheck, given, settings
 
+from benchmarks.watching import metric
 from detector.cli.demo_server import ServerProcess
 from isthmus.inference.v2 import inference_pb2 as oip
 from isthmus.v1 import detector_pb2 as pb
 from service.status import DETAILS_KEY, DOMAIN, status_code
 from tests.support.fuzzing import INFERENCE, NATIVE, RawCall, calls, good_request
-from tests.support.watching import metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ _KIBI = 1024
 
 def metric(url: str, name: str) -> float:
     """The sum of a metric's series on a page."""
-    with urllib.request.urlopen(url, timeout=60) as reply:  # noqa: S310 - the page of a server that the test started
+    with urllib.request.urlopen(url, timeout=60) as reply:  # noqa: S310 - the page of a server on this machine
         families = text_string_to_metric_families(reply.read().decode())
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
