@@ -35,9 +35,9 @@ REFUSED: Final = "refused"
 QUESTIONS: Final = 32
 TIMEOUT: Final = 60.0
 _TOLERANCE: Final = 1e-3
-_HEALTH: Final = {"healthCheckConfig": {"serviceName": ""}}
-_BALANCED: Final = {"loadBalancingConfig": [{"round_robin": {}}]}
-_RETRIED: Final = {
+_HEALTH: Final[dict[str, Any]] = {"healthCheckConfig": {"serviceName": ""}}
+_BALANCED: Final[dict[str, Any]] = {"loadBalancingConfig": [{"round_robin": {}}]}
+_RETRIED: Final[dict[str, Any]] = {
     "methodConfig": [
         {
             "name": [{"service": "isthmus.v1.AdversarialDetector"}],

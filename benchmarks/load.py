@@ -1,6 +1,7 @@
 """A load generator in a process of its own: ``python -m benchmarks.load TARGET``; prints one line of JSON.
 
 So many calls are under way at any time (a closed loop), each on a connection of its own; requests are serialised once.
+Any method of any server can be asked, with ``--method`` and ``--message``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -35,21 +37,22 @@ async def _request(target: str, images: int) -> bytes:
     return pb.ScoreRequest(tensor=tensor).SerializeToString()
 
 
-async def _caller(target: str, message: bytes, begin: float, end: float, seconds: list[float]) -> None:
+async def _caller(target: str, path: str, message: bytes, begin: float, end: float, seconds: list[float]) -> None:
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(target, options=options) as channel:
-        method: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary("/isthmus.v1.AdversarialDetector/Score")  # type: ignore[assignment] # on bare bytes
+        method: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary(path)  # type: ignore[assignment] # on bare bytes
         while (started := time.perf_counter()) < end:
             await method(message)
             if started >= begin:
                 seconds.append(time.perf_counter() - started)
 
 
-async def _load(target: str, *, images: int, callers: int, duration: float) -> dict[str, float]:
-    message = await _request(target, images)
+async def _load(
+    target: str, path: str, message: bytes, *, images: int, callers: int, duration: float
+) -> dict[str, float]:
     begin = time.perf_counter() + _WARM_UP
     seconds: list[float] = []
-    await asyncio.gather(*(_caller(target, message, begin, begin + duration, seconds) for _ in range(callers)))
+    await asyncio.gather(*(_caller(target, path, message, begin, begin + duration, seconds) for _ in range(callers)))
     elapsed = time.perf_counter() - begin
     low, middle, high = np.quantile(seconds, [0.5, 0.9, 0.99]).tolist()
     return {
@@ -61,15 +64,24 @@ async def _load(target: str, *, images: int, callers: int, duration: float) -> d
     }
 
 
+async def _main(given: argparse.Namespace) -> dict[str, float]:
+    message = given.message.read_bytes() if given.message else await _request(given.target, given.images)
+    return await _load(
+        given.target, given.method, message, images=given.images, callers=given.callers, duration=given.seconds
+    )
+
+
 def main() -> None:
     """Ask, and print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target")
     parser.add_argument("--images", type=int, default=1, help="per request")
+    parser.add_argument("--method", default="/isthmus.v1.AdversarialDetector/Score", help="what is called")
+    parser.add_argument("--message", type=Path, help="file with the serialised request; random images if not given")
     parser.add_argument("--callers", type=int, default=1, help="requests under way at any time")
     parser.add_argument("--seconds", type=float, default=8.0)
     given = parser.parse_args()
-    found = asyncio.run(_load(given.target, images=given.images, callers=given.callers, duration=given.seconds))
+    found = asyncio.run(_main(given))
     sys.stdout.write(json.dumps(found) + "\n")
 
 

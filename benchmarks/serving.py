@@ -35,11 +35,14 @@ _BARE_IMAGES = 1024
 _ENGINE_ROUNDS = 50
 
 
-def load(target: str, images: int, callers: int, seconds: float) -> dict[str, float]:
-    """Let another process ask, and give back what it measured."""
+def load(target: str, images: int, callers: int, seconds: float, *further: str) -> dict[str, float]:
+    """Let another process ask, and give back what it measured; `further` options go to `benchmarks.load`."""
     options = ["--images", str(images), "--callers", str(callers), "--seconds", str(seconds)]
     done = subprocess.run(  # noqa: S603 - this project's own command
-        [sys.executable, "-m", "benchmarks.load", target, *options], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "benchmarks.load", target, *options, *further],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found: dict[str, float] = json.loads(done.stdout)
     return found

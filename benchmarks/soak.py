@@ -1,9 +1,9 @@
 """A long steady load, then too much of it: ``python -m benchmarks.soak BUNDLE``; says which bars hold.
 
 What the server can answer is measured first, with as many requests under way as it has places. Then it gets 80 % of
-that for long, and three times that for a while, in an open load from a process of its own (`benchmarks.arrivals`). Who is
-let in waits for those before: with three places and batches of one image, for two. All others are told to come again, a
-few of them under the steady load too, where by chance several come at once.
+that for long, and three times that for a while, in an open load from a process of its own (`benchmarks.arrivals`). Who
+is let in waits for those before: with three places and batches of one image, for two. All others are told to come again,
+a few of them under the steady load too, where by chance several come at once.
 """
 
 from __future__ import annotations
