@@ -8,7 +8,7 @@ TORCH := torch==2.13.0
 SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench clean
+.PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -60,6 +60,19 @@ bench: $(INSTALLED) bundles/cifar10 ## Speed, as ratios taken in one run; docs/p
 	$(BIN)/python -m benchmarks.engines bundles/cifar10
 	$(BIN)/python -m benchmarks.serving bundles/cifar10
 
+bench-soak: $(INSTALLED) bundles/cifar10 ## A quarter of an hour of load, then too much of it: memory, lost answers, the tail
+	$(BIN)/python -m benchmarks.soak bundles/cifar10
+
+bench-rolling: $(INSTALLED) bundles/cifar10 ## Two replicas restarted in turns under load; no request may fail
+	$(BIN)/python -m benchmarks.rolling bundles/cifar10
+
+bench-servers: $(INSTALLED) bundles/cifar10 .venv-mlserver ## The classifier alone, here and in MLServer
+	$(BIN)/python -m benchmarks.servers bundles/cifar10 .venv-mlserver
+
+.venv-mlserver:
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet mlserver onnxruntime 'uvloop<0.22' || (rm -rf $@; false)
+
 bundles/cifar10:
 	$(MAKE) calibrate-cifar10
 
@@ -67,5 +80,5 @@ calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 
 	$(BIN)/isthmus calibrate $(CIFAR10) --out bundles/cifar10
 
 clean: ## Remove everything that was built
-	rm -rf .venv build dist demo-output evaluation-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-mlserver build dist demo-output evaluation-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

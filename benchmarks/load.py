@@ -37,7 +37,7 @@ async def _request(target: str, images: int) -> bytes:
     return pb.ScoreRequest(tensor=tensor).SerializeToString()
 
 
-async def _caller(target: str, path: str, message: bytes, begin: float, end: float, seconds: list[float]) -> None:
+async def _caller(target: str, path: str, message: bytes, *, begin: float, end: float, seconds: list[float]) -> None:
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(target, options=options) as channel:
         method: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary(path)  # type: ignore[assignment] # on bare bytes
@@ -52,7 +52,8 @@ async def _load(
 ) -> dict[str, float]:
     begin = time.perf_counter() + _WARM_UP
     seconds: list[float] = []
-    await asyncio.gather(*(_caller(target, path, message, begin, begin + duration, seconds) for _ in range(callers)))
+    times = {"begin": begin, "end": begin + duration}
+    await asyncio.gather(*(_caller(target, path, message, **times, seconds=seconds) for _ in range(callers)))
     elapsed = time.perf_counter() - begin
     low, middle, high = np.quantile(seconds, [0.5, 0.9, 0.99]).tolist()
     return {

@@ -2,8 +2,8 @@
 
 What the server can answer is measured first, with as many requests under way as it has places. Then it gets 80 % of
 that for long, and three times that for a while, in an open load from a process of its own (`benchmarks.arrivals`). Who
-is let in waits for those before: with three places and batches of one image, for two. All others are told to come again,
-a few of them under the steady load too, where by chance several come at once.
+is let in waits for those before: with three places and batches of one image, for two. All others are told to come
+again, a few of them under the steady load too, where by chance several come at once.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def draw(file: Path, steady: Sequence[Outcome], overload: Sequence[Outcome], mem
 
 
 def _asked(arguments: Sequence[str]) -> list[Outcome]:
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True)  # noqa: S603 - our own command
+    done = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
     return read(done.stdout)
 
 

@@ -1,0 +1,215 @@
+"""The classifier alone through this server and through MLServer: ``python -m benchmarks.servers BUNDLE MLSERVER``.
+
+Both get the same ONNX file (the bundle's classifier without taps), as many threads for it, and from the same client the
+same tensors: raw FP32 by the Open Inference Protocol. They take turns, so what slows the machine slows both, and must
+give the same logits. MLSERVER is an environment with it, made so (Python 3.11):
+
+    python3 -m venv MLSERVER && MLSERVER/bin/pip install mlserver onnxruntime "uvloop<0.22"
+
+MLServer is asked with and without its adaptive batching (which is off unless told otherwise), and with its default of a
+process for inference and without; its best settings at each load are compared with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.serving import load
+from detector.bundle import read_bundle
+from detector.classifiers.taps import remove_taps
+from detector.cli.demo_server import ServerProcess
+from isthmus.inference.v2 import inference_pb2 as oip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from detector.bundle import Bundle
+
+OURS: Final = "isthmus"
+PEERS: Final[Mapping[str, Mapping[str, float]]] = {
+    "mlserver": {"parallel_workers": 0, "max_batch_size": 0, "max_batch_time": 0},
+    "mlserver, batches": {"parallel_workers": 0, "max_batch_size": 32, "max_batch_time": 0.002},
+    "mlserver, batches, worker": {"parallel_workers": 1, "max_batch_size": 32, "max_batch_time": 0.002},
+}
+"""MLServer's settings: processes for inference, and how many requests share a batch, waiting at most how long (s)."""
+LOADS: Final = ((1, 1), (1, 8), (1, 32), (32, 1), (32, 4))
+"""Images per request, and requests under way."""
+_METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
+_MODEL: Final = "classifier"
+_START_SECONDS: Final = 120.0
+_POLL_SECONDS: Final = 0.2
+_MESSAGE_BYTES: Final = 64 << 20
+
+
+@contextmanager
+def mlserver(environment: Path, classifier: bytes, threads: int, settings: Mapping[str, float]) -> Iterator[str]:
+    """MLServer in a process of its own, ready to answer; gives its address."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "classifier.onnx").write_bytes(classifier)
+        shutil.copy(Path(__file__).with_name("peers_mlserver.py"), folder)
+        ports = _free_ports(3)
+        server = {"host": "127.0.0.1", "debug": False, "parallel_workers": int(settings["parallel_workers"])}
+        server |= dict(zip(("grpc_port", "http_port", "metrics_port"), ports, strict=True))
+        server |= {"grpc_max_message_length": _MESSAGE_BYTES}
+        model = {
+            "name": _MODEL,
+            "implementation": "peers_mlserver.OnnxModel",
+            "max_batch_size": int(settings["max_batch_size"]),
+            "max_batch_time": settings["max_batch_time"],
+            "parameters": {"uri": str(folder / "classifier.onnx"), "extra": {"threads": threads}},
+        }
+        (folder / "settings.json").write_text(json.dumps(server))
+        (folder / "model-settings.json").write_text(json.dumps(model))
+        command = [str(environment / "bin" / "mlserver"), "start", "."]
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - the environment is the user's own
+                command, cwd=folder, stdout=log, stderr=log, env=inherited | {"PYTHONPATH": str(folder)}
+            )
+        try:
+            target = f"127.0.0.1:{ports[0]}"
+            _wait_until_ready(target, process, folder / "log")
+            yield target
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def request(model: str, name: str, images: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
+    """A request for the logits of images."""
+    tensor = oip.ModelInferRequest.InferInputTensor(name=name, datatype="FP32", shape=images.shape)
+    wanted = oip.ModelInferRequest.InferRequestedOutputTensor(name="logits")
+    asked = oip.ModelInferRequest(model_name=model, inputs=[tensor], outputs=[wanted])
+    asked.raw_input_contents.append(np.ascontiguousarray(images, "<f4").tobytes())
+    return asked.SerializeToString()
+
+
+def logits(target: str, message: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """What a server answers."""
+    with grpc.insecure_channel(target) as channel:
+        method: Any = channel.unary_unary(_METHOD, response_deserializer=oip.ModelInferResponse.FromString)
+        reply = method(message, timeout=60)
+    return np.frombuffer(reply.raw_output_contents[0], "<f4").reshape(tuple(reply.outputs[0].shape))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path, help="the bundle folder")
+    parser.add_argument("mlserver", type=Path, help="the environment with MLServer")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the classifier, in every server")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    bundle = read_bundle(given.bundle)
+    classifier = remove_taps(bundle.parts.classifier)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "settings.toml").write_text(f'classifier_model = "{_MODEL}"')
+        flags = ("--threads", str(given.threads), "--config", str(folder / "settings.toml"))
+        ours = ServerProcess(given.bundle, folder / "log", port=0, metrics_port=0, flags=flags)
+        targets = {OURS: stack.enter_context(ours).address}
+        for name, settings in PEERS.items():
+            targets[name] = stack.enter_context(mlserver(given.mlserver, classifier, given.threads, settings))
+        table = _table()
+        contest = Contest(targets, given.seconds, given.rounds)
+        for images, callers in LOADS:
+            for row in _compare(contest, messages(bundle, folder, images), images, callers):
+                table.add_row(*row)
+    console = Console()
+    console.print(f"the classifier alone, {given.threads} threads")
+    console.print(table)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Servers that are up, and how long each load takes, so many times."""
+
+    targets: Mapping[str, str]
+    seconds: float
+    rounds: int
+
+
+def messages(bundle: Bundle, folder: Path, images: int) -> dict[str, Path]:
+    """Files with the request for each server."""
+    pixels = np.random.default_rng(0).random((images, *bundle.manifest.spec.shape), np.float32)
+    files = {name: folder / name.replace(" ", "-") for name in (OURS, *PEERS)}
+    for name, file in files.items():
+        # A peer gets what the classifier's graph takes, this server what its own inputs are: values in [0, 1].
+        file.write_bytes(request(_MODEL, "images", pixels if name == OURS else bundle.manifest.spec.encode(pixels)))
+    return files
+
+
+def _compare(contest: Contest, asked: Mapping[str, Path], images: int, callers: int) -> Iterator[tuple[str, ...]]:
+    """Ask all servers for the same, in turns; the rows of the table."""
+    targets = contest.targets
+    answers = [logits(target, asked[name].read_bytes()) for name, target in targets.items()]
+    for answer in answers:
+        np.testing.assert_allclose(answer, answers[0], rtol=1e-3, atol=1e-3)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in targets}
+    for _ in range(contest.rounds):
+        for name, target in targets.items():
+            further = ("--method", _METHOD, "--message", str(asked[name]))
+            found[name].append(load(target, images, callers, contest.seconds, *further))
+    for name, runs in found.items():
+        speed, middle, tail = (
+            statistics.median(run[key] for run in runs) for key in ("images_per_second", "p50", "p99")
+        )
+        ratios = [
+            statistics.median(own[key] / other[key] for own, other in zip(found[OURS], runs, strict=True))
+            for key in ("images_per_second", "p99")
+        ]
+        times = f"{1000 * middle:.1f}", f"{1000 * tail:.1f}"
+        yield str(images), str(callers), name, f"{speed:.0f}", *times, *(f"{ratio:.2f}" for ratio in ratios)
+
+
+def _table() -> Table:
+    table = Table("images", "under way")
+    table.add_column("server", no_wrap=True)
+    for name in ("images/s", "p50 ms", "p99 ms", "our images/s : its", "our p99 : its"):
+        table.add_column(name, justify="right")
+    return table
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _wait_until_ready(target: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    with grpc.insecure_channel(target) as channel:
+        method: Any = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelReady", response_deserializer=oip.ModelReadyResponse.FromString
+        )
+        asked = oip.ModelReadyRequest(name=_MODEL).SerializeToString()
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if method(asked, timeout=_START_SECONDS, wait_for_ready=True).ready:
+                    return
+            except grpc.RpcError:  # MLServer says UNKNOWN until it is loaded
+                time.sleep(_POLL_SECONDS)
+    raise SystemExit(f"MLServer did not start:\n{log.read_text()[-2000:]}")
+
+
+if __name__ == "__main__":
+    main()
