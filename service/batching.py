@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
 
 _RATE_MEMORY: Final = 0.8
-_RETRY_SECONDS: Final = (0.05, 30.0)
 _ANYBODY: Final = Caller()
 
 
@@ -84,6 +83,7 @@ class MicroBatcher(Generic[A]):
         max_batch_images: Images it is given at once.
         max_queue_images: Images admitted at the same time.
         observer: Is told what happens.
+        max_wait: Seconds that urgent images may have to wait for those ahead of them.
     """
 
     def __init__(
@@ -93,11 +93,14 @@ class MicroBatcher(Generic[A]):
         max_batch_images: int,
         max_queue_images: int,
         observer: BatchObserver,
+        max_wait: float = math.inf,
     ) -> None:
         self._answer = engine
         self._max_batch_images = max_batch_images
         self._observer = observer
-        self._admission = Admission(max_queue_images, retry_after=self._retry_after, observer=observer.admitted)
+        self._admission = Admission(
+            max_queue_images, seconds_for=self._seconds_for, observer=observer.admitted, max_wait=max_wait
+        )
         self._waiting: Turns[_Job[A]] = Turns()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -223,11 +226,9 @@ class MicroBatcher(Generic[A]):
         known = not math.isnan(self._images_per_second)
         self._images_per_second = _RATE_MEMORY * self._images_per_second + (1 - _RATE_MEMORY) * rate if known else rate
 
-    def _retry_after(self) -> float:
-        """Seconds in which the engine, at its recent rate, would answer all that is admitted now."""
-        least, most = _RETRY_SECONDS
-        seconds = 1.0 if math.isnan(self._images_per_second) else self._admission.admitted / self._images_per_second
-        return min(max(seconds, least), most)
+    def _seconds_for(self, images: int) -> float:
+        """Seconds in which the engine, at its recent rate, would answer so many images; 0 before it answered any."""
+        return 0.0 if math.isnan(self._images_per_second) else images / self._images_per_second
 
 
 def _deliver(job: _Job[A], answers: A) -> None:

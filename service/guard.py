@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -61,12 +62,14 @@ class Guard:
             max_batch_images=settings.max_batch_images,
             max_queue_images=settings.max_queue_images,
             observer=metrics,
+            max_wait=settings.max_queue_seconds or math.inf,
         )
         self._classifier = MicroBatcher(
             scorer.classify_canonical,
             max_batch_images=settings.max_batch_images,
             max_queue_images=settings.max_queue_images,
             observer=metrics.classifier,
+            max_wait=settings.max_queue_seconds or math.inf,
         )
 
     async def score(self, request: pb.ScoreRequest, *, caller: str, time_left: float | None) -> pb.ScoreResponse:

@@ -121,6 +121,13 @@ class ServiceSettings(BaseSettings):
         description="Images in the service at once, from admission to answer; a request that would pass this is refused"
         " as overloaded. At least `max_images`.",
     )
+    max_queue_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=3600,
+        description="Seconds that an urgent request may have to wait for the images ahead of it, at the engine's recent"
+        " rate; one that would wait longer is refused as overloaded. 0 sets no such limit.",
+    )
     max_batch_images: int = Field(64, ge=1, description="Images the engine is given at once.")
     watch_interval: float = Field(
         0.0,

@@ -76,6 +76,9 @@ def serve(  # noqa: PLR0917 - a command line is its options
     max_queue_images: Annotated[
         int | None, _option("Images in the service at once; more are refused as overloaded (1024).", _LIMITS)
     ] = None,
+    max_queue_seconds: Annotated[
+        float | None, _option("Seconds an urgent request may have to wait; more are refused; 0 for any (0.0).", _LIMITS)
+    ] = None,
     drain_delay: Annotated[
         float | None, _option("Seconds from NOT_SERVING to refusing requests, for load balancers (5.0).", _STOPPING)
     ] = None,

@@ -12,9 +12,9 @@ ANN, BEN = Caller("ann"), Caller("ben")
 BULK = Caller("ann", Priority.BULK)
 
 
-def admission(places: int) -> tuple[Admission, list[int]]:
+def admission(places: int, **limits: float) -> tuple[Admission, list[int]]:
     told: list[int] = []
-    return Admission(places, retry_after=lambda: 1.5, observer=told.append), told
+    return Admission(places, seconds_for=lambda images: images / 4, observer=told.append, **limits), told
 
 
 def _filled(found: Admission, stack: ExitStack, caller: Caller, images: int = 1) -> int:
@@ -46,10 +46,10 @@ def test_an_error_gives_places_back_too() -> None:
 def test_there_are_never_more_than_there_are_places() -> None:
     found, _ = admission(10)
     with found.places(8, ANN):
-        says = r"overloaded: 8 images are being served, 3 more would pass the limit of 10; try again in 1.50 s"
+        says = r"overloaded: 8 images are being served, 3 more would pass the limit of 10; try again in 2.00 s"
         with pytest.raises(OverloadedError, match=says) as caught, found.places(3, BEN):
             pass
-        assert caught.value.retry_after == 1.5
+        assert caught.value.retry_after == 2.0  # at four images a second
         assert found.admitted == 8
 
 
@@ -97,3 +97,19 @@ def test_a_large_bulk_request_is_not_locked_out() -> None:
     found, _ = admission(100)
     with found.places(90, BULK):
         assert found.admitted == 90
+
+
+def test_urgent_work_is_refused_where_it_would_wait_too_long() -> None:
+    found, _ = admission(1000, max_wait=2.0)
+    with ExitStack() as stack:
+        assert _filled(found, stack, Caller("bulk", Priority.BULK), 4) > 16  # waits for whatever it may be
+        assert _filled(found, stack, ANN) == 9  # the ninth waits for eight, the tenth would for nine
+        says = r"the 9 images ahead take about 2\.25 s, 2 are allowed; try again in"
+        with pytest.raises(OverloadedError, match=says):
+            stack.enter_context(found.places(1, BEN))
+
+
+def test_who_has_nobody_ahead_gets_in_however_much_it_is() -> None:
+    found, _ = admission(1000, max_wait=0.1)
+    with found.places(500, ANN):
+        pass

@@ -265,3 +265,26 @@ async def test_closing_finishes_what_was_admitted_and_admits_no_more() -> None:
                 pass
         assert [len(scores(await task)) for task in tasks] == [5, 5, 5]
         await closing
+
+
+async def test_what_would_wait_too_long_is_refused_once_the_engines_speed_is_known() -> None:
+    scorer = GatedScorer()
+    async with batching(scorer, max_wait=0.05) as batcher:
+        with scorer.closed():
+            first = asyncio.create_task(_admitted(batcher, 8))
+            await scorer.entered(WARM_UP_BATCHES + 1)
+            with batcher.admit(8, Caller("unknown speed")):
+                pass
+            await asyncio.sleep(0.4)  # eight images take at least so long
+        await first
+        with (
+            batcher.admit(8, Caller("one")),
+            pytest.raises(OverloadedError, match="the 8 images ahead take about"),
+            batcher.admit(1, Caller("other")),
+        ):
+            pass
+
+
+async def _admitted(batcher: MicroBatcher[Detection], count: int) -> tuple[Detection, ...]:
+    with batcher.admit(count, Caller()):
+        return await batcher.score(images(count))
