@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
+from detector.classifiers.breaker import BreakerState
+from detector.classifiers.remote import CallOutcome
 from detector.verdicts import Verdict
 from detector.versions import project_version
 from service.status import REASONS
@@ -25,6 +27,7 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 _BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _P_VALUE_STEPS: Final = 20
 _OUTCOMES: Final = {True: "loaded", False: "refused"}
+_BREAKER_LEVELS: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 # Supervised scores stay below about ten; one-class scores grow with the number of points walked.
 _SCORES: Final = (0, 0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000)
 
@@ -77,6 +80,50 @@ class ReloadMetrics:
     def tried(self, *, loaded: bool) -> None:
         """A bundle was loaded, or refused."""
         self._reloads.labels(_OUTCOMES[loaded]).inc()
+
+
+class UpstreamMetrics:
+    """Calls of a classifier that runs elsewhere. Implements `detector.classifiers.remote.RemoteObserver`.
+
+    Args:
+        registry: Where they are collected.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._calls = Counter(
+            "isthmus_upstream_calls_total", "Calls of the upstream classifier.", ("outcome",), registry=registry
+        )
+        for outcome in CallOutcome:
+            self._calls.labels(outcome)
+        self._seconds = Histogram(
+            "isthmus_upstream_seconds",
+            "Time a call of the upstream classifier takes.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "isthmus_upstream_retries_total",
+            "Calls of the upstream classifier that were repeated.",
+            registry=registry,
+        )
+        self._breaker = Gauge(
+            "isthmus_upstream_breaker_state",
+            "The upstream classifier's circuit breaker: 0 closed, 1 half-open, 2 open.",
+            registry=registry,
+        )
+
+    def called(self, outcome: CallOutcome, seconds: float) -> None:
+        """A call ended."""
+        self._calls.labels(outcome).inc()
+        self._seconds.observe(seconds)
+
+    def retried(self) -> None:
+        """A call is made again."""
+        self._retries.inc()
+
+    def breaker(self, state: BreakerState) -> None:
+        """The breaker is in another state."""
+        self._breaker.set(_BREAKER_LEVELS[state])
 
 
 class GuardMetrics:

@@ -21,6 +21,7 @@ from detector.errors import (
     OverloadedError,
     ServiceFailedError,
     UnauthenticatedError,
+    UpstreamUnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _WIRE: Final[dict[type[IsthmusError], tuple[grpc.StatusCode, str]]] = {
     NotFoundError: (grpc.StatusCode.NOT_FOUND, "NOT_FOUND"),
     UnauthenticatedError: (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
     NotReadyError: (grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
+    UpstreamUnavailableError: (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
     DeadlineError: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     ServiceFailedError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
 }
@@ -53,6 +55,7 @@ CANCELLED: Final = "CANCELLED"
 REASONS: Final = (*(name for _, name in _WIRE.values()), CANCELLED)
 _CODES: Final[dict[object, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 _DEFAULT_RETRY_SECONDS: Final = 1.0
+_UPSTREAM: Final = "the classifier behind this service is unavailable; try again later"
 
 
 def is_public(error: BaseException) -> TypeGuard[IsthmusError]:
@@ -61,7 +64,9 @@ def is_public(error: BaseException) -> TypeGuard[IsthmusError]:
 
 
 def public(error: Exception) -> IsthmusError:
-    """What a caller may be told of an error; one that is unexpected is logged, and its id alone is told."""
+    """What a caller may be told of an error; of one that is unexpected, which is logged, its id alone."""
+    if isinstance(error, UpstreamUnavailableError):  # where the classifier runs is not the caller's business
+        return UpstreamUnavailableError(_UPSTREAM, retry_after=error.retry_after)
     if is_public(error):
         return error
     error_id = uuid.uuid4().hex
@@ -96,7 +101,7 @@ def to_status(error: IsthmusError) -> status_pb2.Status:
     elif isinstance(error, LimitExceededError):
         quota = error_details_pb2.QuotaFailure.Violation(subject=error.field, description=str(error))
         details.append(error_details_pb2.QuotaFailure(violations=[quota]))
-    elif isinstance(error, OverloadedError):
+    elif isinstance(error, OverloadedError | UpstreamUnavailableError):
         delay = Duration()
         delay.FromMicroseconds(round(error.retry_after * 1e6))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
@@ -121,6 +126,9 @@ def from_status(status: status_pb2.Status) -> IsthmusError:
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             seconds = retry.retry_delay.ToMicroseconds() / 1e6
             return OverloadedError(text, retry_after=seconds or _DEFAULT_RETRY_SECONDS)
+        case grpc.StatusCode.UNAVAILABLE if info.reason == "UPSTREAM_UNAVAILABLE":
+            seconds = retry.retry_delay.ToMicroseconds() / 1e6
+            return UpstreamUnavailableError(text, retry_after=seconds or _DEFAULT_RETRY_SECONDS)
         case code if code in _PLAIN:
             return _PLAIN[code](text)
         case code:

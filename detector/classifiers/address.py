@@ -155,7 +155,9 @@ def _options(text: str, options: list[tuple[str, str]]) -> dict[str, str]:
         raise ClassifierError(f"{text}: an option is given twice")
     for name, value in given.items():
         if name not in _OPTIONS:
-            raise ClassifierError(f"{text}: no option of an address is called {name!r}; there are {', '.join(_OPTIONS)}")
+            raise ClassifierError(
+                f"{text}: no option of an address is called {name!r}; there are {', '.join(_OPTIONS)}"
+            )
         if not value:
             raise ClassifierError(f"{text}: the option {name!r} is empty")
     return given

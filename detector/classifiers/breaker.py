@@ -1,8 +1,8 @@
 """A circuit breaker: after several failures in a row nobody asks for a while, then one asks, and the answer decides.
 
 Closed, every call is let through. Open, every call is refused at once, so that callers do not wait for what is not
-there and what is in trouble is left alone. After a rest it is half-open: one call, the probe, is let through, and closes
-or opens it. (M. Nygard, Release It!, 2nd edition, chapter 5.)
+there and what is in trouble is left alone. After a rest it is half-open: one call, the probe, is let through, and
+closes or opens it. (M. Nygard, Release It!, 2nd edition, chapter 5.)
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class CircuitBreaker:
             left = self._until - self._clock()
             if self._state is BreakerState.HALF_OPEN or left > 0:
                 raise UpstreamUnavailableError(
-                    f"the classifier failed {self._policy.failures} times in a row and is given a rest",
+                    "the classifier failed again and again, and is not asked for a while",
                     retry_after=left if left > 0 else self._policy.rest,
                 )
             self._change(BreakerState.HALF_OPEN)
@@ -108,13 +108,13 @@ class CircuitBreaker:
             if self._state is BreakerState.HALF_OPEN:
                 self._change(BreakerState.CLOSED)
 
-    def failed(self, ticket: int) -> None:
-        """The call came back with nothing."""
+    def failed(self, ticket: int, *, for_good: bool = False) -> None:
+        """The call came back with nothing; `for_good`: so will the next ones, and one failure is enough."""
         with self._lock:
             if ticket != self._turn:
                 return
             self._failures += 1
-            if self._state is BreakerState.HALF_OPEN or self._failures >= self._policy.failures:
+            if for_good or self._state is BreakerState.HALF_OPEN or self._failures >= self._policy.failures:
                 self._failures = 0
                 self._until = self._clock() + self._policy.rest
                 self._change(BreakerState.OPEN)

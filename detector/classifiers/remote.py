@@ -9,12 +9,13 @@ import logging
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from detector.bundle.contents import Canaries
 from detector.classifiers.base import Answers, Float32Array, ImageSpec, OutputKind
 from detector.classifiers.breaker import BreakerPolicy, BreakerState, CircuitBreaker
 from detector.classifiers.outputs import (
@@ -26,7 +27,7 @@ from detector.classifiers.outputs import (
     probe_images,
     to_logits,
 )
-from detector.errors import ClassifierError, UpstreamUnavailableError
+from detector.errors import ClassifierError, ClassifierMismatchError, UpstreamUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.address import RemoteModel
+    from detector.classifiers.base import PixelType
 
 _LOG = logging.getLogger("isthmus")
 
@@ -66,6 +68,25 @@ class Endpoint(Protocol):
     def close(self) -> None:
         """Let go of the connection."""
         ...
+
+
+@dataclass(frozen=True)
+class DeclaredModel:
+    """A model behind an endpoint, before it is known how it wants its images.
+
+    Args:
+        endpoint: Leads to it.
+        model: What a bundle keeps of it.
+        shape: Shape of its input, batch first; None stands for sizes it leaves open.
+        dtype: Element type of its input.
+        any_batch: Whether nobody said how many images go together: `model.batch` is then no more than a limit.
+    """
+
+    endpoint: Endpoint
+    model: RemoteModel
+    shape: tuple[int | None, ...]
+    dtype: PixelType
+    any_batch: bool
 
 
 class CallOutcome(StrEnum):
@@ -115,6 +136,7 @@ class CallPolicy:
         first_wait: Seconds, at most, before the first of them.
         longest_wait: Seconds, at most, before any.
         parallel: Batches under way at once.
+        check_interval: Seconds between two calls that show the canaries; 0 shows them after an outage alone.
         breaker: When to stop asking altogether.
 
     Raises:
@@ -126,7 +148,8 @@ class CallPolicy:
     first_wait: float = 0.1
     longest_wait: float = 2.0
     parallel: int = 4
-    breaker: BreakerPolicy = BreakerPolicy()
+    check_interval: float = 60.0
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
 
     def __post_init__(self) -> None:
         if not (self.timeout > 0 and self.first_wait > 0 and self.longest_wait >= self.first_wait):
@@ -147,6 +170,8 @@ class RemoteClassifier:
         labels: One name per class; None means ``class_0``, ``class_1``, ...; their number is then asked for.
         output_kind: What the model puts out; None looks at its answers to a few random images.
         policy: How it is asked.
+        canaries: Shown to the model after every outage, and now and then: another one may run there by now. None shows
+            nothing.
         observer: Is told what happens.
         clock: Seconds that only rise.
         sleep: Waits some seconds.
@@ -167,6 +192,7 @@ class RemoteClassifier:
         labels: Sequence[str] | None = None,
         output_kind: OutputKind | None = None,
         policy: CallPolicy | None = None,
+        canaries: Canaries | None = None,
         observer: RemoteObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -175,6 +201,7 @@ class RemoteClassifier:
         self.spec = spec
         self._endpoint, self._model = endpoint, model
         self._policy, self._observer = policy or CallPolicy(), observer or Unobserved()
+        self._canaries, self._checked_at = canaries, clock()
         self._clock, self._sleep = clock, sleep
         self._random = random.Random(seed)  # noqa: S311 - waits are no secret
         self._breaker = CircuitBreaker(self._policy.breaker, clock=clock, on_change=self._changed)
@@ -238,13 +265,13 @@ class RemoteClassifier:
 
     def _batch(self, images: Float32Array) -> Float32Array:
         """The rows of at most a batch of images, asked for until there is an answer or no time."""
-        batch = self.spec.encode(filled(images, self._model.batch if self._model.fixed_batch else 1))
+        batch = self._encoded(images)
         deadline = self._clock() + self._policy.timeout
         tries = 0
         while True:
             ticket = self._breaker.admit()
             try:
-                return self._try(batch, ticket, deadline - self._clock())[: len(images)]
+                return self._try(batch, ticket, deadline)[: len(images)]
             except UpstreamUnavailableError as error:
                 wait = max(self._wait(tries), error.retry_after)
                 last = tries == self._policy.retries or self._clock() + wait >= deadline
@@ -256,22 +283,62 @@ class RemoteClassifier:
                 self._sleep(wait)
                 self._observer.retried()
 
-    def _try(self, batch: NDArray[Any], ticket: int, timeout: float) -> Float32Array:
-        """One call, told to the breaker and the observer."""
+    def _try(self, batch: NDArray[Any], ticket: int, deadline: float) -> Float32Array:
+        """One call, after one that shows the canaries where that is due; told to the breaker."""
+        try:
+            if self._is_check_due():
+                self._check(deadline)
+            rows = self._call(batch, deadline)
+        except ClassifierMismatchError as error:
+            self._breaker.failed(ticket, for_good=True)
+            raise UpstreamUnavailableError(
+                f"{self._endpoint.description}: {error}", retry_after=self._policy.breaker.rest
+            ) from error
+        except ClassifierError:
+            self._breaker.answered(ticket)
+            raise
+        except BaseException:
+            self._breaker.failed(ticket)
+            raise
+        self._breaker.answered(ticket)
+        return rows
+
+    def _call(self, batch: NDArray[Any], deadline: float) -> Float32Array:
+        """One call, told to the observer."""
         started, outcome = self._clock(), CallOutcome.UNAVAILABLE
         try:
-            rows = as_rows(self._endpoint.infer(batch, timeout=timeout), len(batch), self._endpoint.description)
+            output = self._endpoint.infer(batch, timeout=max(deadline - started, 0))
+            rows = as_rows(output, len(batch), self._endpoint.description)
             outcome = CallOutcome.OK
         except ClassifierError:
             outcome = CallOutcome.FAILED
             raise
         finally:
-            if outcome is CallOutcome.UNAVAILABLE:
-                self._breaker.failed(ticket)
-            else:
-                self._breaker.answered(ticket)
             self._observer.called(outcome, self._clock() - started)
         return rows
+
+    def _is_check_due(self) -> bool:
+        """Whether the canaries have to be shown now: nobody else is let through where this is the breaker's probe."""
+        if self._canaries is None:
+            return False
+        interval = self._policy.check_interval
+        late = interval > 0 and self._clock() - self._checked_at >= interval
+        return late or self._breaker.state is BreakerState.HALF_OPEN
+
+    def _check(self, deadline: float) -> None:
+        """Show the canaries, as many as go into one batch."""
+        if self._canaries is None:
+            return
+        self._checked_at = self._clock()  # at once, so that no other thread does the same
+        some = Canaries(self._canaries.images[: self._model.batch], self._canaries.logits[: self._model.batch])
+        rows = self._call(self._encoded(some.images), deadline)[: len(some.images)]
+        if rows.shape[1] != some.logits.shape[1]:
+            raise ClassifierMismatchError(f"it has {rows.shape[1]} classes instead of {some.logits.shape[1]}")
+        some.check(to_logits(rows, self.output_kind))
+
+    def _encoded(self, images: Float32Array) -> NDArray[Any]:
+        """Images as the model takes them; of a fixed batch, as many as it takes."""
+        return self.spec.encode(filled(images, self._model.batch if self._model.fixed_batch else 1))
 
     def _wait(self, tries: int) -> float:
         """Seconds before the next try, of which there were `tries` already."""
