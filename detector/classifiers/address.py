@@ -120,6 +120,8 @@ def parse_address(text: str) -> RemoteAddress:
     """
     if len(text) > _MAX_ADDRESS:
         raise ClassifierError(f"an address has at most {_MAX_ADDRESS} characters, not {len(text)}")
+    if "@" in text or "#" in text:  # first of all, because what is wrong otherwise is told with the address
+        raise ClassifierError("an address holds no user name, password or fragment; tokens come from a file")
     try:
         parts = urlsplit(text)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -128,8 +130,6 @@ def parse_address(text: str) -> RemoteAddress:
         raise ClassifierError(f"{text}: not an address: {error}") from error
     if parts.scheme not in SCHEMES:
         raise ClassifierError(f"{text}: an address begins with grpc:// or grpcs://")
-    if parts.username is not None or parts.fragment:
-        raise ClassifierError("an address holds no user name, password or fragment; tokens come from a file")
     if not parts.hostname or port is None:
         raise ClassifierError(f"{text}: an address names host and port, as in grpc://localhost:8001/model")
     path = [unquote(part) for part in parts.path.split("/")[1:] if part]

@@ -274,7 +274,8 @@ class RemoteClassifier:
                 return self._try(batch, ticket, deadline)[: len(images)]
             except UpstreamUnavailableError as error:
                 wait = max(self._wait(tries), error.retry_after)
-                last = tries == self._policy.retries or self._clock() + wait >= deadline
+                shut = self._breaker.state is BreakerState.OPEN  # then there is nothing to wait for
+                last = shut or tries == self._policy.retries or self._clock() + wait >= deadline
                 _LOG.warning("classifier: %s%s", error, "" if last else f"; trying again in {wait:.2f} s")
                 if last:
                     soon = error.retry_after or self._policy.longest_wait
