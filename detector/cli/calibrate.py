@@ -10,8 +10,8 @@ import typer
 from detector.calibration.options import CalibrationOptions, ScorerChoice
 from detector.cli.classifier_options import (
     FROM,
+    AnyClassifierOption,
     ChannelOrderOption,
-    ClassifierOption,
     GradientsOption,
     ImagesOption,
     LabelsOption,
@@ -40,7 +40,7 @@ _PROTOTYPES = "Prototypes"
 
 
 def calibrate(  # noqa: PLR0917 - a command line is its options
-    classifier: ClassifierOption,
+    classifier: AnyClassifierOption,
     images: ImagesOption,
     out: Annotated[Path, panelled("The bundle folder to make.", FROM)],
     gradients: GradientsOption = None,
