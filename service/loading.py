@@ -29,10 +29,22 @@ def load_detector(
     engine: EngineChoice = EngineChoice.AUTO,
     observer: Callable[[], RemoteObserver] | None = None,
 ) -> Detector:
-    """Read, verify and start a bundle folder; connect to its classifier where that runs elsewhere.
+    """Read, verify and start a bundle folder; arguments and errors as for `start_detector`, but for the folder."""
+    return start_detector(read_bundle(path), upstream, threads=threads, engine=engine, observer=observer)
+
+
+def start_detector(
+    bundle: Bundle,
+    upstream: UpstreamSettings,
+    *,
+    threads: int | None = None,
+    engine: EngineChoice = EngineChoice.AUTO,
+    observer: Callable[[], RemoteObserver] | None = None,
+) -> Detector:
+    """Start a bundle; connect to its classifier where that runs elsewhere.
 
     Args:
-        path: The folder.
+        bundle: A verified bundle.
         upstream: How to reach and ask such a classifier.
         threads: As for `Detector`.
         engine: As for `Detector`; a remote classifier has no use for the fused one.
@@ -44,7 +56,6 @@ def load_detector(
         UpstreamUnavailableError: The classifier can't be asked now.
         ClassifierError: The classifier answers with an error.
     """
-    bundle = read_bundle(path)
     remote = bundle.manifest.remote
     if remote is None:
         return Detector(bundle, threads=threads, engine=engine)

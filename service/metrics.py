@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from detector import Detection, TargetRates
+    from detector.classifiers.remote import RemoteObserver
     from service.ports import LoadedBundle
 
 # Classes beyond these share one label: a classifier of 1,000 classes must not make 3,000 series of every counter.
@@ -83,7 +85,7 @@ class ReloadMetrics:
 
 
 class UpstreamMetrics:
-    """Calls of a classifier that runs elsewhere. Implements `detector.classifiers.remote.RemoteObserver`.
+    """Calls of classifiers that run elsewhere: of the bundle that answers, and of one that is being loaded beside it.
 
     Args:
         registry: Where they are collected.
@@ -111,6 +113,14 @@ class UpstreamMetrics:
             "The upstream classifier's circuit breaker: 0 closed, 1 half-open, 2 open.",
             registry=registry,
         )
+        self._watched: WeakSet[_Watched] = WeakSet()
+        self._breaker.set_function(lambda: max((_BREAKER_LEVELS[one.state] for one in set(self._watched)), default=0))
+
+    def observer(self) -> RemoteObserver:
+        """Who is told about one more classifier; forgotten with it."""
+        watched = _Watched(self)
+        self._watched.add(watched)
+        return watched
 
     def called(self, outcome: CallOutcome, seconds: float) -> None:
         """A call ended."""
@@ -121,9 +131,17 @@ class UpstreamMetrics:
         """A call is made again."""
         self._retries.inc()
 
+
+class _Watched:
+    """One classifier that runs elsewhere. Implements `RemoteObserver`."""
+
+    def __init__(self, metrics: UpstreamMetrics) -> None:
+        self.called, self.retried = metrics.called, metrics.retried
+        self.state = BreakerState.CLOSED
+
     def breaker(self, state: BreakerState) -> None:
         """The breaker is in another state."""
-        self._breaker.set(_BREAKER_LEVELS[state])
+        self.state = state
 
 
 class GuardMetrics:

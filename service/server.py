@@ -32,6 +32,7 @@ from service.tls import server_credentials
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from detector.classifiers.remote import RemoteObserver
     from service.ports import Scorer
     from service.settings import ServiceSettings
 
@@ -177,13 +178,16 @@ class RunningServer:
         """Shown from when a bundle's classifier runs elsewhere."""
         return UpstreamMetrics(self._registry)
 
+    def _upstream_observer(self) -> RemoteObserver:
+        return self._upstream_metrics.observer()
+
     def _load_bundle(self, settings: ServiceSettings) -> Scorer:
         return load_detector(
             settings.bundle,
             settings,
             threads=settings.threads,
             engine=settings.engine,
-            observer=lambda: self._upstream_metrics,
+            observer=self._upstream_observer,
         )
 
     def _load_warm(self) -> Scorer:

@@ -244,7 +244,8 @@ class RemoteClassifier:
         return Answers(self.logits(images), np.empty((len(images), 0), np.float32))
 
     def close(self) -> None:
-        """Let go of the connection; calls under way are given up."""
+        """Let go of the connection; calls under way are given up, and the breaker counts as closed."""
+        self._observer.breaker(BreakerState.CLOSED)
         self._endpoint.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -39,13 +39,12 @@ def export(  # noqa: PLR0917 - a command line is its options
     """
     with clear_errors():
         from detector.cli.facts import Facts
+        from detector.cli.remote import load_detector
         from detector.engine.export import ExportOptions
         from detector.engine.export import export as write_export
         from detector.engine.fusing.pixels import PixelForm
-        from service.loading import load_detector
-        from service.settings import load_upstream_settings
 
-        loaded = load_detector(bundle, load_upstream_settings()).bundle
+        loaded = load_detector(bundle).bundle
         options = ExportOptions(
             name=name, form=PixelForm(dtype, layout), profile=profile, max_batch=max_batch, storage=storage
         )

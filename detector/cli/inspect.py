@@ -31,10 +31,9 @@ def inspect(
     """
     with clear_errors():
         from detector.bundle.contents import MANIFEST
-        from service.loading import load_detector
-        from service.settings import load_upstream_settings
+        from detector.cli.remote import load_detector
 
-        loaded = load_detector(bundle, load_upstream_settings()).bundle
+        loaded = load_detector(bundle).bundle
         if as_json:
             sys.stdout.write((bundle / MANIFEST).read_text(encoding="utf-8"))
         else:

@@ -1,4 +1,4 @@
-"""A classifier given by its address, opened by the service's client."""
+"""Classifiers that run elsewhere, opened by the service's client; where there are none, it is not loaded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from detector.classifiers.options import SpecOptions
     from detector.classifiers.remote_loading import LoadedRemote
+    from detector.detector import Detector
 
 
 def open_classifier(classifier: str, *, spec: SpecOptions, labels: Path | None) -> str | LoadedRemote:
@@ -35,3 +36,26 @@ def open_classifier(classifier: str, *, spec: SpecOptions, labels: Path | None) 
     address, upstream = parse_address(classifier), load_upstream_settings()
     declared = discover(address, upstream.access(tls=address.tls), timeout=upstream.upstream_timeout)
     return load_remote(declared, spec_options=spec, labels_file=labels, policy=upstream.call_policy)
+
+
+def load_detector(path: Path, *, threads: int | None = None) -> Detector:
+    """Read, verify and start a bundle folder, wherever its classifier runs.
+
+    Args:
+        path: The folder.
+        threads: CPU threads of its own classifier.
+
+    Raises:
+        BundleError: It can't be used; the message says why and names the file.
+        ClassifierError, UpstreamUnavailableError, SettingsError: As for `open_classifier`.
+    """
+    from detector.bundle import read_bundle
+    from detector.detector import Detector
+
+    bundle = read_bundle(path)
+    if bundle.manifest.remote is None:
+        return Detector(bundle, threads=threads)
+    from service.loading import start_detector
+    from service.settings import load_upstream_settings
+
+    return start_detector(bundle, load_upstream_settings(), threads=threads)

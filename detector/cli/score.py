@@ -45,10 +45,9 @@ def score(  # noqa: PLR0917 - a command line is its options
     with clear_errors():
         from detector.cli.flagged import FlaggedPictures
         from detector.cli.inputs import Inputs
-        from service.loading import load_detector
-        from service.settings import load_upstream_settings
+        from detector.cli.remote import load_detector
 
-        detector = load_detector(bundle, load_upstream_settings(), threads=threads)
+        detector = load_detector(bundle, threads=threads)
         given = Inputs(inputs)
         ask = _asking(detector, FlaggedPictures(profiles) if profiles else None)
         manifest = detector.bundle.manifest

@@ -63,7 +63,7 @@ class Load:
 
     def __init__(self, client: AsyncClient, pixels: Any, callers: int = 6) -> None:
         self._client, self._pixels = client, pixels
-        self.scores: list[list[float | None]] = []
+        self.scores: list[list[float]] = []
         self.errors: list[IsthmusError] = []
         self._stopped = False
         self._tasks = [asyncio.create_task(self._ask()) for _ in range(callers)]
@@ -203,7 +203,7 @@ async def test_a_bad_answer_is_an_error_of_the_service_and_tells_nothing(
             upstream.alter = lambda response: response.outputs[0].shape.append(1)
             upstream.failures.append((grpc.StatusCode.INTERNAL, "secret: out of memory"))
             for _ in range(2):
-                with pytest.raises(ServiceFailedError, match="internal error [0-9a-f]{32}; ") as failure:
+                with pytest.raises(ServiceFailedError, match=r"internal error [0-9a-f]{32}; ") as failure:
                     await client.score(digits.test.pixels[:1])
                 assert "secret" not in str(failure.value)
                 assert upstream.target not in str(failure.value)

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import numpy as np
 import pytest
+import trustme
 
 from detector import Detector
+from detector.bundle import write_bundle
 from detector.classifiers.address import parse_address
 from detector.classifiers.base import Layout, PixelType
 from detector.classifiers.remote_loading import load_remote
 from detector.cli.demo_server import ServerProcess
-from detector.errors import ClassifierError
+from detector.errors import ClassifierError, UpstreamUnavailableError
+from detector.profiles import View
 from service.access import Access
 from service.loading import load_detector
 from service.upstream import DEFAULT_BATCH, UpstreamEndpoint, UpstreamServer, discover
 from service.upstream_settings import UpstreamSettings
 from tests.support.bundles import calibration_images, digits_onnx
+from tests.support.guards import VIEWED, guarded
 from tests.support.oip_server import OipServer
 from tests.support.remote import digits_model, oip_process, remote_bundle
 from tests.support.variants import fixed_batch, float16, nhwc, probabilities, uint8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from detector.embedded import EmbeddedDefault
     from isthmus.inference.v2 import inference_pb2 as oip
@@ -106,7 +111,8 @@ def test_a_model_is_found_as_it_is_deployed_and_answers_as_it_does_here(
 
 
 def test_the_request_holds_what_the_protocol_wants_and_no_more(upstream: OipServer) -> None:
-    endpoint = UpstreamEndpoint(UpstreamServer(upstream.target, Access(token="hush")), digits_model(upstream.target))
+    access = Access(token="hush")  # noqa: S106 - nobody's
+    endpoint = UpstreamEndpoint(UpstreamServer(upstream.target, access), digits_model(upstream.target))
     endpoint.infer(np.ones((2, 1, 8, 8), np.float32), timeout=TIMEOUT)
     (request,) = upstream.requests
     (tensor,) = request.inputs
@@ -182,3 +188,41 @@ def test_large_images_go_in_smaller_batches_that_any_server_takes(upstream: OipS
     assert (declared.any_batch, declared.model.batch) == (True, DEFAULT_BATCH)
     stated = discover(parse_address(f"grpc://{upstream.target}/digits?batch=5"), Access(), timeout=TIMEOUT)
     assert (stated.any_batch, stated.model.batch) == (False, 5)
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_tls_is_spoken_where_the_address_says_so(
+    digits: EmbeddedDefault, digits_bundle: Path, tmp_path: Path, *, mutual: bool
+) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    own = authority.issue_cert("guard.example")
+    root = authority.cert_pem.bytes()
+    pairs = [(certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())]
+    credentials = grpc.ssl_server_credentials(pairs, root if mutual else None, require_client_auth=mutual)
+    (tmp_path / "ca.pem").write_bytes(root)
+    own.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    settings = UpstreamSettings(
+        upstream_tls_ca=tmp_path / "ca.pem",
+        upstream_tls_certificate=tmp_path / "own.pem" if mutual else None,
+        upstream_tls_key=tmp_path / "own.pem" if mutual else None,
+        upstream_retries=0,
+        upstream_timeout=5,
+    )
+    with OipServer(digits.classifier_file, credentials=credentials) as server:
+        bundle = remote_bundle(digits_bundle, tmp_path / "remote", digits_model(server.target, tls=True))
+        assert len(load_detector(bundle, settings).score(digits.test.pixels[:3])) == 3
+        for stranger in (UpstreamSettings(), UpstreamSettings(upstream_target=f"grpc://{server.target}")):
+            with pytest.raises(UpstreamUnavailableError, match="UNAVAILABLE"):
+                load_detector(bundle, stranger)
+
+
+def test_an_image_costs_two_round_trips(digits: EmbeddedDefault, digits_bundle: Path, tmp_path: Path) -> None:
+    with OipServer(digits.classifier_file) as server:
+        viewed = guarded(digits, digits_bundle, VIEWED).bundle
+        write_bundle(tmp_path / "viewed", viewed.manifest, viewed.parts, attachments={})
+        bundle = remote_bundle(tmp_path / "viewed", tmp_path / "remote", digits_model(server.target))
+        detector = load_detector(bundle, UpstreamSettings())
+        server.batches.clear()
+        detector.score(digits.test.pixels[:1])
+    assert server.batches == [1 + len(View), viewed.manifest.plan.forwards_per_image - 1 - len(View)]

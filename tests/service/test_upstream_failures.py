@@ -11,6 +11,7 @@ import pytest
 
 from detector import read_bundle
 from detector.classifiers.address import parse_address
+from detector.detector import Detector
 from detector.engine.choice import EngineChoice
 from detector.errors import (
     BundleError,
@@ -20,7 +21,6 @@ from detector.errors import (
     SettingsError,
     UpstreamUnavailableError,
 )
-from detector.detector import Detector
 from service.access import Access
 from service.loading import load_detector
 from service.upstream import MAX_REPLY_BYTES, UpstreamEndpoint, UpstreamServer, connect, discover

@@ -36,6 +36,8 @@ class OipServer:
         model: Path of an ONNX file.
         port: On this machine's loopback; 0 takes any free one.
         name: Of the model.
+        delay: As the attribute.
+        credentials: Of TLS; None speaks plain text.
 
     Attributes:
         batches: Images per call so far.
@@ -48,7 +50,15 @@ class OipServer:
         ready: Whether the model says it is.
     """
 
-    def __init__(self, model: Path, *, port: int = 0, name: str = "digits", delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: Path,
+        *,
+        port: int = 0,
+        name: str = "digits",
+        delay: float = 0.0,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
@@ -65,7 +75,9 @@ class OipServer:
         self._lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        add = self._server.add_insecure_port
+        self.port = add(address) if credentials is None else self._server.add_secure_port(address, credentials)
         self.target = f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
