@@ -6,6 +6,7 @@ How the bytes travel is not known here: an `Endpoint` carries one batch there an
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -279,7 +280,7 @@ class RemoteClassifier:
                 last = shut or tries == self._policy.retries or self._clock() + wait >= deadline
                 _LOG.warning("classifier: %s%s", error, "" if last else f"; trying again in {wait:.2f} s")
                 if last:
-                    soon = error.retry_after or self._policy.longest_wait
+                    soon = error.retry_after or (self._policy.breaker.rest if shut else self._policy.longest_wait)
                     raise UpstreamUnavailableError(str(error), retry_after=soon) from error
                 tries += 1
                 self._sleep(wait)
@@ -333,7 +334,13 @@ class RemoteClassifier:
             return
         self._checked_at = self._clock()  # at once, so that no other thread does the same
         some = Canaries(self._canaries.images[: self._model.batch], self._canaries.logits[: self._model.batch])
-        rows = self._call(self._encoded(some.images), deadline)[: len(some.images)]
+        try:
+            rows = self._call(self._encoded(some.images), deadline)[: len(some.images)]
+        except UpstreamUnavailableError:
+            self._checked_at = -math.inf
+            raise
+        except ClassifierError as error:
+            raise ClassifierMismatchError(f"it can't answer the canaries: {error}") from error
         if rows.shape[1] != some.logits.shape[1]:
             raise ClassifierMismatchError(f"it has {rows.shape[1]} classes instead of {some.logits.shape[1]}")
         some.check(to_logits(rows, self.output_kind))

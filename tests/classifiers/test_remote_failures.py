@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from detector.bundle import Canaries
 from detector.classifiers.base import OutputKind
 from detector.classifiers.breaker import BreakerState
 from detector.classifiers.outputs import probe_images
 from detector.classifiers.remote import CallOutcome, CallPolicy, RemoteClassifier
 from detector.errors import ClassifierError, UpstreamUnavailableError
-from tests.support.endpoints import SPEC, ArithmeticEndpoint, Tally, arithmetic_model
+from tests.support.endpoints import SPEC, ArithmeticEndpoint, Tally, arithmetic_model, formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,36 @@ def test_one_batch_that_gets_no_answer_fails_the_images_and_says_when_to_try_aga
     with pytest.raises(UpstreamUnavailableError, match="nobody there") as failure:
         _asking(endpoint, policy=CallPolicy(retries=0, longest_wait=1.5)).logits(IMAGES)
     assert failure.value.retry_after == 1.5
+
+
+def test_a_classifier_that_comes_back_and_fails_on_its_canaries_is_not_asked_about_images() -> None:
+    endpoint = ArithmeticEndpoint()
+    canaries = Canaries(IMAGES[:4], formula(IMAGES[:4]))
+    classifier = _asking(endpoint, policy=CallPolicy(retries=0, check_interval=0), canaries=canaries)
+    endpoint.failures.extend([UpstreamUnavailableError("nobody there", retry_after=0)] * 5)
+    for _ in range(5):
+        with pytest.raises(UpstreamUnavailableError, match="nobody there"):
+            classifier.logits(IMAGES[:1])
+    endpoint.down = ClassifierError("INVALID_ARGUMENT: unexpected shape")
+    endpoint.batches.clear()
+    for _ in range(3):
+        endpoint.now += 5
+        with pytest.raises(UpstreamUnavailableError, match="can't answer the canaries: INVALID_ARGUMENT"):
+            classifier.logits(IMAGES[:1])
+    assert endpoint.batches == [4, 4, 4]
+
+
+def test_a_look_at_the_canaries_that_gets_no_answer_is_made_up_for() -> None:
+    endpoint = ArithmeticEndpoint()
+    canaries = Canaries(IMAGES[:4], formula(IMAGES[:4]))
+    classifier = _asking(endpoint, policy=CallPolicy(retries=0, check_interval=60), canaries=canaries)
+    endpoint.now += 60
+    endpoint.failures.append(UpstreamUnavailableError("nobody there", retry_after=0))
+    with pytest.raises(UpstreamUnavailableError):
+        classifier.logits(IMAGES[:1])
+    classifier.logits(IMAGES[:1])
+    classifier.logits(IMAGES[:1])
+    assert endpoint.batches == [4, 4, 1, 1]
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 4, 4), (1, 3, 4, 5), (3, 4, 4)])
