@@ -38,7 +38,7 @@ _ROUNDS = 9
 
 def bare_classifier(bundle: Bundle, threads: int) -> Callable[[int, int], float]:
     """Times the classifier alone, without taps: seconds for some images in batches of a size."""
-    session = open_session(remove_taps(bundle.parts.classifier), threads=threads).runtime
+    session = open_session(remove_taps(bundle.graph), threads=threads).runtime
     name = only_input(session).name
     spec = bundle.manifest.spec
     images = spec.encode(np.random.default_rng(0).random((max(_BARE_BATCHES), *spec.shape), np.float32))

@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     bundle = read_bundle(given.bundle)
-    classifier = remove_taps(bundle.parts.classifier)
+    classifier = remove_taps(bundle.graph)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "settings.toml").write_text(f'classifier_model = "{_MODEL}"')

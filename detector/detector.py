@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from detector.verdicts import Verdict
 
 _LOG = logging.getLogger("isthmus")
-_CANARY_TOLERANCE = (
-    0.02  # of the logits' spread: other processors round differently, other classifiers answer differently
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +83,7 @@ class Detector:
     Args:
         bundle: A verified bundle.
         classifier: What to ask at every point of the paths, by the reference engine; None runs the bundle's own graph.
+            A bundle of a remote classifier has none (`service.loading.load_detector` connects to it).
         threads: CPU threads of the bundle's classifier; None leaves the choice to ONNX Runtime.
         engine: What runs the bundle's own graph.
 
@@ -93,7 +91,8 @@ class Detector:
         description: One line for people: what runs, and on which device.
 
     Raises:
-        BundleError: Its graphs don't fit its manifest, or the guard can't be one graph and must be.
+        BundleError: Its graphs don't fit its manifest, it has none and no classifier is given, or the guard can't be
+            one graph and must be.
         ClassifierMismatchError: The classifier does not give the answers stored at calibration.
     """
 
@@ -109,9 +108,15 @@ class Detector:
         self._classifier, self._threads = classifier, threads
         if classifier is not None:
             _check_fit(bundle, classifier)
+        elif bundle.manifest.remote is not None:
+            raise BundleError(
+                f"the bundle's classifier runs at {bundle.manifest.remote.url}: service.loading.load_detector connects "
+                "to it, or pass classifier"
+            )
         self._engine = self._opened(engine if classifier is None else EngineChoice.REFERENCE)
         self.description = self._engine.description
-        _check_canaries(bundle, self._engine)
+        canaries = bundle.parts.canaries
+        canaries.check(self._engine.evidence(canaries.images).profile.image_logits)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None, engine: EngineChoice = EngineChoice.AUTO) -> Self:
@@ -172,7 +177,7 @@ def _bundled_classifier(bundle: Bundle, threads: int | None) -> OnnxClassifier:
     manifest = bundle.manifest
     try:
         return OnnxClassifier(
-            bundle.parts.classifier,
+            bundle.graph,
             spec=manifest.spec,
             labels=manifest.labels,
             threads=threads,
@@ -188,18 +193,4 @@ def _check_fit(bundle: Bundle, classifier: Classifier) -> None:
         raise ClassifierMismatchError(
             f"the classifier takes {classifier.spec.shape} and knows {len(classifier.labels)} classes; the bundle was "
             f"calibrated for {bundle.manifest.spec.shape} and {len(bundle.manifest.labels)}"
-        )
-
-
-def _check_canaries(bundle: Bundle, engine: Engine) -> None:
-    """Refuse a classifier that isn't the calibrated one."""
-    wanted = bundle.parts.canaries.logits
-    given = engine.evidence(bundle.parts.canaries.images).profile.image_logits
-    # Log-probabilities and logits differ by a constant per image, which means nothing.
-    difference = np.abs((given - given.mean(1, keepdims=True)) - (wanted - wanted.mean(1, keepdims=True))).max()
-    allowed = _CANARY_TOLERANCE * max(float(wanted.std()), 1e-6)
-    if difference > allowed:
-        raise ClassifierMismatchError(
-            f"the classifier does not give the answers stored at calibration (largest difference {difference:.4g}, "
-            f"allowed {allowed:.4g}): it is not the one this bundle was calibrated for; calibrate again"
         )

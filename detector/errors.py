@@ -11,6 +11,7 @@ The tree (the transport maps each branch to one status code, in one place)::
     +-- NotFoundError              what the caller asks for is not here; says what is
     +-- UnauthenticatedError       the caller did not prove who they are
     +-- NotReadyError              starting or draining
+    +-- UpstreamUnavailableError   the classifier runs elsewhere and can't be asked now; says when to try again
     +-- DeadlineError              the caller's deadline passed before there was an answer
     +-- ServiceFailedError         the service failed; only its log says why, under the id in the message
     +-- SettingsError              a setting is wrong; names it
@@ -105,6 +106,19 @@ class UnauthenticatedError(IsthmusError):
 
 class NotReadyError(IsthmusError):
     """The service is starting or draining."""
+
+
+class UpstreamUnavailableError(IsthmusError):
+    """The classifier runs elsewhere and can't be asked now: out of reach, full, silent, or given a rest.
+
+    Args:
+        message: Where it runs and what happened; for who runs the guard, not for who calls it.
+        retry_after: Seconds after which trying again makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class DeadlineError(IsthmusError):

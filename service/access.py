@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
 from detector.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -56,6 +57,12 @@ class Access:
         if not self.tls:
             return None
         return grpc.ssl_channel_credentials(self.ca, self.key, self.certificate)
+
+    def channel(self, api: Any, target: str, options: Sequence[tuple[str, Any]]) -> Any:
+        """A channel of `grpc` or of `grpc.aio`, as `api`."""
+        if (credentials := self.credentials) is not None:
+            return api.secure_channel(target, credentials, options=options)
+        return api.insecure_channel(target, options=options)
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:

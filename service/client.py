@@ -44,7 +44,7 @@ class Client:
     """
 
     def __init__(self, target: str, *, timeout: float = DEFAULT_TIMEOUT, access: Access = _PLAIN) -> None:
-        self._channel = _channel(grpc, target, access)
+        self._channel = access.channel(grpc, target, _OPTIONS)
         self._metadata = access.metadata
         self._stub: Any = detector_pb2_grpc.AdversarialDetectorStub(self._channel)
         self._timeout = timeout
@@ -148,7 +148,7 @@ class AsyncClient:
     """
 
     def __init__(self, target: str, *, timeout: float = DEFAULT_TIMEOUT, access: Access = _PLAIN) -> None:
-        self._channel = _channel(grpc.aio, target, access)
+        self._channel = access.channel(grpc.aio, target, _OPTIONS)
         self._metadata = access.metadata
         self._stub: Any = detector_pb2_grpc.AdversarialDetectorStub(self._channel)
         self._timeout = timeout
@@ -205,13 +205,6 @@ class AsyncClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _channel(api: Any, target: str, access: Access) -> Any:
-    """A channel of `grpc` or of `grpc.aio`."""
-    if (credentials := access.credentials) is not None:
-        return api.secure_channel(target, credentials, options=_OPTIONS)
-    return api.insecure_channel(target, options=_OPTIONS)
 
 
 def _read(reply: pb.ScoreResponse, first: int) -> Iterator[ScoredImage]:

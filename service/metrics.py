@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
+from detector.classifiers.breaker import BreakerState
+from detector.classifiers.remote import CallOutcome
 from detector.verdicts import Verdict
 from detector.versions import project_version
 from service.audit import LossReason
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from detector import Detection, TargetRates
+    from detector.classifiers.remote import RemoteObserver
     from service.ports import LoadedBundle
 
 # Classes beyond these share one label: a classifier of 1,000 classes must not make 3,000 series of every counter.
@@ -26,6 +30,7 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 _BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _P_VALUE_STEPS: Final = 20
 _OUTCOMES: Final = {True: "loaded", False: "refused"}
+_BREAKER_LEVELS: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 # Supervised scores stay below about ten; one-class scores grow with the number of points walked.
 _SCORES: Final = (0, 0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000)
 
@@ -105,6 +110,66 @@ class AuditMetrics:
     def audit_lost(self, reason: LossReason) -> None:
         """An entry or its image was not."""
         self._lost.labels(reason).inc()
+
+
+class UpstreamMetrics:
+    """Calls of classifiers that run elsewhere: of the bundle that answers, and of one that is being loaded beside it.
+
+    Args:
+        registry: Where they are collected.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._calls = Counter(
+            "isthmus_upstream_calls_total", "Calls of the upstream classifier.", ("outcome",), registry=registry
+        )
+        for outcome in CallOutcome:
+            self._calls.labels(outcome)
+        self._seconds = Histogram(
+            "isthmus_upstream_seconds",
+            "Time a call of the upstream classifier takes.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "isthmus_upstream_retries_total",
+            "Calls of the upstream classifier that were repeated.",
+            registry=registry,
+        )
+        self._breaker = Gauge(
+            "isthmus_upstream_breaker_state",
+            "The upstream classifier's circuit breaker: 0 closed, 1 half-open, 2 open.",
+            registry=registry,
+        )
+        self._watched: WeakSet[_Watched] = WeakSet()
+        self._breaker.set_function(lambda: max((_BREAKER_LEVELS[one.state] for one in set(self._watched)), default=0))
+
+    def observer(self) -> RemoteObserver:
+        """Who is told about one more classifier; forgotten with it."""
+        watched = _Watched(self)
+        self._watched.add(watched)
+        return watched
+
+    def called(self, outcome: CallOutcome, seconds: float) -> None:
+        """A call ended."""
+        self._calls.labels(outcome).inc()
+        self._seconds.observe(seconds)
+
+    def retried(self) -> None:
+        """A call is made again."""
+        self._retries.inc()
+
+
+class _Watched:
+    """One classifier that runs elsewhere. Implements `RemoteObserver`."""
+
+    def __init__(self, metrics: UpstreamMetrics) -> None:
+        self.called, self.retried = metrics.called, metrics.retried
+        self.state = BreakerState.CLOSED
+
+    def breaker(self, state: BreakerState) -> None:
+        """The breaker is in another state."""
+        self.state = state
 
 
 class GuardMetrics:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import grpc
@@ -12,9 +13,8 @@ import numpy as np
 import structlog
 from grpc_health.v1 import health_pb2_grpc
 
-from detector import Detector
 from detector.bundle import read_bundle
-from detector.errors import SettingsError
+from detector.errors import SettingsError, UpstreamUnavailableError
 from service.audit import open_audit_log
 from service.connections import connection_options
 from service.exposition import MetricsServer
@@ -23,8 +23,9 @@ from service.health import HealthServicer
 from service.identity import AuthInterceptor, Tokens
 from service.inference import InferenceServicer
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
+from service.loading import start_detector
 from service.logs import configure_logging
-from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, new_registry
+from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, UpstreamMetrics, new_registry
 from service.quota import Quota
 from service.reflecting import enable_reflection
 from service.reloading import Reloader
@@ -35,20 +36,15 @@ from service.tracing import Tracer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from detector.classifiers.remote import RemoteObserver
     from service.audit import AuditLog
     from service.ports import Scorer
     from service.settings import ServiceSettings
 
 _UNLIMITED: Final = -1
+_WAITS: Final = (1.0, 15.0)
 
 _log = structlog.get_logger(__name__)
-
-
-def _load_bundle(settings: ServiceSettings) -> Scorer:
-    bundle = read_bundle(settings.bundle).with_rates(
-        suspect=settings.suspect_rate, adversarial=settings.adversarial_rate
-    )
-    return Detector(bundle, threads=settings.threads, engine=settings.engine)
 
 
 class RunningServer:
@@ -56,12 +52,12 @@ class RunningServer:
 
     Args:
         settings: All that can be set.
-        load: Loads the detector; called in a worker thread.
+        load: Loads the detector; called in a worker thread. None loads the bundle.
     """
 
-    def __init__(self, settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] = _load_bundle) -> None:
+    def __init__(self, settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] | None = None) -> None:
         self._settings = settings
-        self._load = load
+        self._load = load or self._load_bundle
         self._registry = new_registry()
         self._rpc_metrics = RpcMetrics(self._registry)
         self._slot = GuardSlot()
@@ -114,10 +110,13 @@ class RunningServer:
     async def make_ready(self) -> None:
         """Load the detector and warm it up, then answer everything.
 
+        Waits, for as long as it takes, for a classifier that runs elsewhere and can't be asked yet.
+
         Raises:
-            BundleError: The bundle is refused.
+            BundleError: The bundle is refused, or a remote classifier is not the calibrated one.
+            ClassifierError: A remote classifier answers with an error.
         """
-        guard = await self._load_guard()
+        guard = await self._first_guard()
         self._slot.put(guard)
         self._reloader = Reloader(
             self._settings.bundle,
@@ -165,6 +164,16 @@ class RunningServer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    async def _first_guard(self) -> Guard:
+        least, most = _WAITS
+        while True:
+            try:
+                return await self._load_guard()
+            except UpstreamUnavailableError as error:
+                seconds = min(max(error.retry_after, least), most)
+                _log.warning("waiting for the classifier", reason=str(error), seconds=seconds)
+                await asyncio.sleep(seconds)
+
     async def _load_guard(self) -> Guard:
         """A guard that is checked and warm, and whose answers are counted from now on."""
         scorer = await asyncio.to_thread(self._load_warm)
@@ -173,6 +182,26 @@ class RunningServer:
         else:
             self._guard_metrics.loaded(scorer.bundle)
         return Guard(scorer, self._settings, self._guard_metrics, self._quota, self._audit)
+
+    @cached_property
+    def _upstream_metrics(self) -> UpstreamMetrics:
+        """Shown from when a bundle's classifier runs elsewhere."""
+        return UpstreamMetrics(self._registry)
+
+    def _upstream_observer(self) -> RemoteObserver:
+        return self._upstream_metrics.observer()
+
+    def _load_bundle(self, settings: ServiceSettings) -> Scorer:
+        bundle = read_bundle(settings.bundle).with_rates(
+            suspect=settings.suspect_rate, adversarial=settings.adversarial_rate
+        )
+        return start_detector(
+            bundle,
+            settings,
+            threads=settings.threads,
+            engine=settings.engine,
+            observer=self._upstream_observer,
+        )
 
     def _load_warm(self) -> Scorer:
         scorer = self._load(self._settings)
@@ -197,26 +226,48 @@ class RunningServer:
             await asyncio.to_thread(self._metrics_server.stop)
 
 
-async def serve(settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] = _load_bundle) -> None:
+async def serve(settings: ServiceSettings, *, load: Callable[[ServiceSettings], Scorer] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return; SIGHUP loads the bundle again. Sets up logging.
 
     Args:
         settings: All that can be set.
-        load: Loads the detector; called in a worker thread.
+        load: As for `RunningServer`.
 
     Raises:
         SettingsError: An address can't be listened on.
-        BundleError: The bundle is refused.
+        BundleError: The bundle is refused, or a remote classifier is not the calibrated one.
+        ClassifierError: A remote classifier answers with an error.
     """
     configure_logging(level=settings.log_level, style=settings.log_format)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with RunningServer(settings, load=load) as server:
+    server = RunningServer(settings, load=load)
+    if not await _started(server, stopped):
+        return
+    try:
         loop.add_signal_handler(signal.SIGHUP, server.reload)
         await stopped.wait()
         loop.remove_signal_handler(signal.SIGHUP)
+    finally:
+        await server.stop()
+
+
+async def _started(server: RunningServer, stopped: asyncio.Event) -> bool:
+    """Start a server, unless it is stopped before it is ready: a remote classifier may let it wait for long."""
+    starting = asyncio.ensure_future(server.__aenter__())
+    stopping = asyncio.ensure_future(stopped.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait({starting})
+    if starting.cancelled():
+        _log.info("stopped")
+        return False
+    starting.result()
+    return True
 
 
 def _new_server(settings: ServiceSettings, metrics: RpcMetrics, tracer: Tracer | None) -> grpc.aio.Server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,8 +16,11 @@ from detector.data.decode import DEFAULT_LIMITS
 from detector.engine.choice import EngineChoice
 from detector.errors import SettingsError
 from service.choices import LogFormat, LogLevel, Policy, WithholdFrom
+from service.upstream_settings import UpstreamSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic_core import ErrorDetails
 
 ENV_PREFIX: Final = "ISTHMUS_"
@@ -27,7 +31,7 @@ _MAX_PORT: Final = 65535
 _MAX_RATE: Final = 0.5
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(UpstreamSettings):
     """Everything that can be set about a running service; make one with `load_settings`."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -198,8 +202,24 @@ def load_settings(config: Path | None = None, **flags: Any) -> ServiceSettings:
     """
     file = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
     given = {name: value for name, value in flags.items() if value is not None}
-    try:
+    with _clear_errors():
         return _settings_with(_read(file))(**given)
+
+
+def load_upstream_settings() -> UpstreamSettings:
+    """Read the settings of a remote classifier, for commands that are no server: from the environment alone.
+
+    Raises:
+        SettingsError: One is out of range; names all of them.
+    """
+    with _clear_errors():
+        return UpstreamSettings()
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(problem) for problem in error.errors())) from error
     except SourceError as error:

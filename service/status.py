@@ -22,6 +22,7 @@ from detector.errors import (
     OverloadedError,
     ServiceFailedError,
     UnauthenticatedError,
+    UpstreamUnavailableError,
     WithheldError,
 )
 from detector.verdicts import Verdict
@@ -43,6 +44,7 @@ _WIRE: Final[dict[type[IsthmusError], tuple[grpc.StatusCode, str]]] = {
     UnauthenticatedError: (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
     WithheldError: (grpc.StatusCode.FAILED_PRECONDITION, "WITHHELD"),
     NotReadyError: (grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
+    UpstreamUnavailableError: (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
     DeadlineError: (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     ServiceFailedError: (grpc.StatusCode.INTERNAL, "INTERNAL"),
 }
@@ -53,10 +55,16 @@ _PLAIN: Final[dict[grpc.StatusCode, type[IsthmusError]]] = {
     grpc.StatusCode.UNAVAILABLE: NotReadyError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
 }
+# Errors that say when to try again, by code and reason; an empty reason stands for any other.
+_DELAYED: Final[dict[tuple[grpc.StatusCode, str], type[OverloadedError | UpstreamUnavailableError]]] = {
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, ""): OverloadedError,
+    (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"): UpstreamUnavailableError,
+}
 CANCELLED: Final = "CANCELLED"
 REASONS: Final = (*(name for _, name in _WIRE.values()), CANCELLED)
 _CODES: Final[dict[object, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 _DEFAULT_RETRY_SECONDS: Final = 1.0
+_UPSTREAM: Final = "the classifier behind this service is unavailable; try again later"
 
 
 def is_public(error: BaseException) -> TypeGuard[IsthmusError]:
@@ -65,7 +73,9 @@ def is_public(error: BaseException) -> TypeGuard[IsthmusError]:
 
 
 def public(error: Exception) -> IsthmusError:
-    """What a caller may be told of an error; one that is unexpected is logged, and its id alone is told."""
+    """What a caller may be told of an error; of one that is unexpected, which is logged, its id alone."""
+    if isinstance(error, UpstreamUnavailableError):  # where the classifier runs is not the caller's business
+        return UpstreamUnavailableError(_UPSTREAM, retry_after=error.retry_after)
     if is_public(error):
         return error
     error_id = uuid.uuid4().hex
@@ -102,7 +112,7 @@ def to_status(error: IsthmusError) -> status_pb2.Status:
         details.append(error_details_pb2.QuotaFailure(violations=[quota]))
     elif isinstance(error, WithheldError):
         info.metadata["verdict"] = error.verdict
-    elif isinstance(error, OverloadedError):
+    elif isinstance(error, OverloadedError | UpstreamUnavailableError):
         delay = Duration()
         delay.FromMicroseconds(round(error.retry_after * 1e6))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
@@ -126,13 +136,11 @@ def from_status(status: status_pb2.Status) -> IsthmusError:
             return LimitExceededError(text, field=field)
         case grpc.StatusCode.FAILED_PRECONDITION if info.metadata.get("verdict") in set(Verdict):
             return WithheldError(text, field=field, verdict=Verdict(info.metadata["verdict"]))
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+        case code if kind := _DELAYED.get((code, info.reason)) or _DELAYED.get((code, "")):
             seconds = retry.retry_delay.ToMicroseconds() / 1e6
-            return OverloadedError(text, retry_after=seconds or _DEFAULT_RETRY_SECONDS)
-        case code if code in _PLAIN:
-            return _PLAIN[code](text)
+            return kind(text, retry_after=seconds or _DEFAULT_RETRY_SECONDS)
         case code:
-            return ServiceFailedError(f"{code.name}: {text}")
+            return _PLAIN[code](text) if code in _PLAIN else ServiceFailedError(f"{code.name}: {text}")
 
 
 def from_rpc_error(error: grpc.RpcError) -> IsthmusError:

@@ -26,7 +26,10 @@ UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "
 SERVING = (
     "detector",
     "detector.bundle",
+    "detector.classifiers.address",
     "detector.classifiers.base",
+    "detector.classifiers.breaker",
+    "detector.classifiers.remote",
     "detector.data.decode",
     "detector.engine.choice",
     "detector.errors",

@@ -165,7 +165,7 @@ def test_a_bundle_whose_parts_do_not_fit_is_refused(digits_bundle: Path) -> None
     with pytest.raises(BundleError, match="scorer reads 3 features, but the path plan and the classifier's taps give"):
         Detector(replace(bundle, parts=replace(bundle.parts, scorer=narrow)))
     with pytest.raises(BundleError, match="scorer graph must map"):
-        Detector(replace(bundle, parts=replace(bundle.parts, scorer=bundle.parts.classifier)))
+        Detector(replace(bundle, parts=replace(bundle.parts, scorer=bundle.graph)))
     for wrong in (bundle.parts.scorer, b"no graph"):
         with pytest.raises(BundleError, match="the bundle's classifier does not fit its manifest"):
             Detector(replace(bundle, parts=replace(bundle.parts, classifier=wrong)))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from detector.conformal import smallest_p_value
-from detector.errors import CalibrationError, SettingsError
+from detector.errors import CalibrationError, ClassifierMismatchError, FusionError, SettingsError
 
 if TYPE_CHECKING:
     from detector.bundle.manifest import Manifest
@@ -22,6 +24,7 @@ CALIBRATION = "calibration.safetensors"
 CANARIES = "canaries.safetensors"
 REPORT = "report.html"
 CONTACT_SHEET = "prototypes.png"
+_TOLERANCE = 0.02  # of the logits' spread: other processors round differently, other classifiers answer differently
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,39 @@ class Canaries:
     images: Float32Array
     logits: Float32Array
 
+    def check(self, given: Float32Array) -> None:
+        """Refuse a classifier that isn't the calibrated one.
+
+        Args:
+            given: float32 (N, classes), its answers to `images`.
+
+        Raises:
+            ClassifierMismatchError: They are not the stored ones.
+        """
+        # Log-probabilities and logits differ by a constant per image, which means nothing.
+        wanted = self.logits - self.logits.mean(1, keepdims=True)
+        difference = np.abs((given - given.mean(1, keepdims=True)) - wanted).max()
+        allowed = _TOLERANCE * max(float(self.logits.std()), 1e-6)
+        if difference > allowed:
+            raise ClassifierMismatchError(
+                f"the classifier does not give the answers stored at calibration (largest difference {difference:.4g}, "
+                f"allowed {allowed:.4g}): it is not the one this bundle was calibrated for; calibrate again"
+            )
+
 
 @dataclass(frozen=True)
 class BundleParts:
     """The parts of a bundle that are arrays and graphs.
 
     Args:
-        classifier: The wrapped model, an ONNX graph.
+        classifier: The wrapped model, an ONNX graph; None where it runs elsewhere.
         prototypes: Where the prototype paths lead.
         scorer: ONNX graph from features to score.
         calibration: Scores of held-out benign images.
         canaries: Inputs with the answers they must give.
     """
 
-    classifier: bytes
+    classifier: bytes | None
     prototypes: Prototypes
     scorer: bytes
     calibration: ConformalCalibration
@@ -69,6 +91,18 @@ class Bundle:
     manifest: Manifest
     parts: BundleParts
     digest: str
+
+    @property
+    def graph(self) -> bytes:
+        """The wrapped model, an ONNX graph.
+
+        Raises:
+            FusionError: It runs elsewhere.
+        """
+        if self.parts.classifier is None:
+            where = "elsewhere" if self.manifest.remote is None else f"at {self.manifest.remote.url}"
+            raise FusionError(f"the bundle's classifier runs {where}: the bundle holds no graph of it")
+        return self.parts.classifier
 
     def with_rates(self, *, suspect: float | None = None, adversarial: float | None = None) -> Self:
         """This bundle with other target false-positive rates than it was calibrated with; None leaves one as it is.

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from detector.classifiers.address import RemoteModel
 from detector.classifiers.base import ImageSpec, OutputKind
 from detector.errors import BundleIntegrityError, BundleSchemaError, IsthmusError
 from detector.profiles import PathPlan
@@ -14,7 +15,7 @@ from detector.verdicts import TargetRates
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 FORMAT = "isthmus-bundle"
 
 
@@ -55,6 +56,7 @@ class Manifest:
         provenance: Tool versions, seeds, options, digests of data and classifier; JSON values. Holds no time of day, so
             that the same inputs give the same bundle.
         files: SHA-256, hexadecimal, of every other file of the bundle.
+        remote: Where the classifier runs; None where it is in the bundle.
     """
 
     spec: ImageSpec
@@ -65,6 +67,7 @@ class Manifest:
     calibration: CalibrationSummary
     provenance: Mapping[str, Any]
     files: Mapping[str, str]
+    remote: RemoteModel | None = None
 
     def to_bytes(self) -> bytes:
         """The manifest file's content: stable JSON, UTF-8."""
@@ -87,6 +90,7 @@ class Manifest:
             },
             "provenance": dict(self.provenance),
             "files": dict(self.files),
+            "remote": None if self.remote is None else self.remote.to_json(),
         }
         return (json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
@@ -123,6 +127,7 @@ class Manifest:
                 ),
                 provenance=dict(fields["provenance"]),
                 files={str(k): str(v) for k, v in fields["files"].items()},
+                remote=None if fields["remote"] is None else RemoteModel.from_json(fields["remote"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IsthmusError) as error:
             raise BundleIntegrityError(f"{name}: unreadable field: {error!r}") from error

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NEEDED: Final = (
-    contents.CLASSIFIER,
     contents.PROTOTYPES,
     contents.SCORER,
     contents.CALIBRATION,
@@ -53,9 +52,14 @@ def read_bundle(path: str | Path) -> Bundle:
 
 def _verified_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     """The files serving needs, after the digests of all files were checked."""
-    unlisted = [name for name in _NEEDED if name not in manifest.files]
+    needed = _NEEDED if manifest.remote else (contents.CLASSIFIER, *_NEEDED)
+    unlisted = [name for name in needed if name not in manifest.files]
     if unlisted:
         raise BundleIntegrityError(f"{folder / contents.MANIFEST}: does not list {', '.join(unlisted)}")
+    if manifest.remote and contents.CLASSIFIER in manifest.files:
+        raise BundleIntegrityError(
+            f"{folder / contents.MANIFEST}: names a remote classifier, and yet lists {contents.CLASSIFIER}"
+        )
     files = {}
     for name, digest in sorted(manifest.files.items()):
         if Path(name).name != name:
@@ -63,7 +67,7 @@ def _verified_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         content = _read(folder / name, _FILE_LIMIT)
         if hashlib.sha256(content).hexdigest() != digest:
             raise BundleIntegrityError(f"{folder / name}: altered: its SHA-256 is not the one in the manifest")
-        if name in _NEEDED:
+        if name in needed:
             files[name] = content
     return files
 
@@ -108,7 +112,7 @@ def _decode(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bun
     except CalibrationError as error:
         raise BundleIntegrityError(f"{folder / contents.CALIBRATION}: {error}") from error
     return BundleParts(
-        classifier=files[contents.CLASSIFIER],
+        classifier=files.get(contents.CLASSIFIER),
         prototypes=Prototypes(prototypes["images"], prototypes["losses"]),
         scorer=files[contents.SCORER],
         calibration=scores,

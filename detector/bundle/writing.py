@@ -74,8 +74,9 @@ def _encode(parts: BundleParts) -> dict[str, bytes]:
     prototypes: dict[str, _Array] = {"images": parts.prototypes.images, "losses": parts.prototypes.losses}
     calibration: dict[str, _Array] = {"scores": parts.calibration.scores, "classes": parts.calibration.classes}
     canaries: dict[str, _Array] = {"images": parts.canaries.images, "logits": parts.canaries.logits}
+    graph = {} if parts.classifier is None else {contents.CLASSIFIER: parts.classifier}
     return {
-        contents.CLASSIFIER: parts.classifier,
+        **graph,
         contents.PROTOTYPES: to_safetensors(prototypes),
         contents.SCORER: parts.scorer,
         contents.CALIBRATION: to_safetensors(calibration),

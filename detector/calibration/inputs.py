@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from detector.classifiers.gradients import match_gradients
 from detector.classifiers.loading import load_classifier, tapped
+from detector.classifiers.remote_loading import LoadedRemote
 from detector.data.alignment import align_labels
 from detector.data.opening import open_images
 from detector.data.source import read_all
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from detector.classifiers.torch import TorchClassifier
     from detector.data.source import ImageSet
     from detector.progress import Progress
+
+    Loaded = LoadedClassifier | LoadedRemote
 
 _PROBES = 32
 _SKIPPED_SHOWN = 5
@@ -36,14 +39,14 @@ class CalibrationInputs:
         labels: One name per class.
     """
 
-    loaded: LoadedClassifier
+    loaded: Loaded
     gradients: TorchClassifier | None
     images: ImageSet
     labels: tuple[str, ...]
 
 
 def load_inputs(
-    classifier: str | Path,
+    classifier: str | Path | LoadedRemote,
     images: str | Path,
     *,
     spec: SpecOptions,
@@ -59,13 +62,14 @@ def load_inputs(
     """Load all that a calibration needs.
 
     Args:
-        classifier: As for `load_classifier`.
+        classifier: As for `load_classifier`; or one that runs elsewhere, to which `spec`, `state`, `threads` and `taps`
+            do not apply any more.
         images: As for `open_images`.
         spec: What the user says of the classifier's input.
         progress: Watches.
         gradients: As for `match_gradients`; None asks the classifier itself.
         state: Weights for a factory.
-        labels: Class names in output order.
+        labels: Class names in output order; of a remote classifier, whether it was given them.
         limit: Most images.
         seed: Of the choice of images.
         threads: CPU threads of the classifier.
@@ -75,9 +79,12 @@ def load_inputs(
         ClassifierError: The classifier or the gradients can't be used.
         DataError: The images or their labels can't be used.
     """
-    loaded = load_classifier(classifier, spec_options=spec, labels_file=labels, state=state, threads=threads)
-    if taps:
-        loaded = tapped(loaded, threads=threads)
+    loaded: Loaded
+    if isinstance(classifier, LoadedRemote):
+        loaded = classifier
+    else:
+        loaded = load_classifier(classifier, spec_options=spec, labels_file=labels, state=state, threads=threads)
+        loaded = tapped(loaded, threads=threads) if taps else loaded
     progress.note(f"classifier: {loaded.classifier.description}")
     for note in loaded.notes:
         progress.note(f"classifier: {note}")
@@ -88,7 +95,7 @@ def load_inputs(
     return CalibrationInputs(loaded, _gradients(loaded, gradients, data, progress), data, names)
 
 
-def _read(images: str | Path, loaded: LoadedClassifier, limit: int | None, seed: int, progress: Progress) -> ImageSet:
+def _read(images: str | Path, loaded: Loaded, limit: int | None, seed: int, progress: Progress) -> ImageSet:
     source = open_images(images)
     total = len(source) if limit is None else min(limit, len(source))
     with progress.stage("Reading images", total) as advance:
@@ -100,7 +107,7 @@ def _read(images: str | Path, loaded: LoadedClassifier, limit: int | None, seed:
     return data
 
 
-def _names(loaded: LoadedClassifier, data: ImageSet, *, given: bool) -> tuple[str, ...]:
+def _names(loaded: Loaded, data: ImageSet, *, given: bool) -> tuple[str, ...]:
     """The classifier's names; the data's, where the classifier has none of its own and the counts agree."""
     own = loaded.classifier.labels
     if given or data.class_names is None or len(data.class_names) != len(own):
@@ -108,9 +115,7 @@ def _names(loaded: LoadedClassifier, data: ImageSet, *, given: bool) -> tuple[st
     return tuple(data.class_names)
 
 
-def _gradients(
-    loaded: LoadedClassifier, source: str | Path | None, data: ImageSet, progress: Progress
-) -> TorchClassifier | None:
+def _gradients(loaded: Loaded, source: str | Path | None, data: ImageSet, progress: Progress) -> TorchClassifier | None:
     if source is None:
         found = loaded.default_gradients
     else:

@@ -216,7 +216,7 @@ class Measurements:
         gradients = self._inputs.gradients
         answers = gradients.logits(self.images_at(slice(_IDENTIFYING))).tobytes() if gradients else b""
         return {
-            "classifier": hashlib.sha256(self._inputs.loaded.model).hexdigest(),
+            "classifier": self._inputs.loaded.identity,
             "gradients": hashlib.sha256(answers).hexdigest() if gradients else None,
             "images": self._inputs.images.digest,
             "image_spec": self._classifier.spec.to_json(),

@@ -18,6 +18,7 @@ from detector.calibration.measuring import Measurements
 from detector.calibration.report import render_report
 from detector.conformal import ConformalCalibration
 from detector.detector import Detector
+from detector.errors import CalibrationError
 from detector.evaluation.metrics import auroc
 from detector.pictures import contact_sheet
 from detector.prototypes.quality import roughness
@@ -78,6 +79,8 @@ def calibrate(
         BundleError: `out` is taken or can't be written.
     """
     check_free(out, overwrite=overwrite)
+    if options.hardening_images and inputs.loaded.model is None:
+        raise CalibrationError("--harden takes the classifier's own graph apart, and a remote classifier shows none")
     own = measured or Measurements(inputs, options, out.parent / f".{out.name}.work", progress)
     run = _Calibration(inputs, options, out, progress, own)
     if options.hardening_images and not own.supervised:
@@ -195,6 +198,7 @@ class _Calibration:
             ),
             provenance=self._provenance(),
             files={},
+            remote=self.inputs.loaded.remote,
         )
 
     def _provenance(self) -> dict[str, Any]:

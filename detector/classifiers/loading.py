@@ -25,7 +25,7 @@ from detector.classifiers.taps import add_taps, choose_taps, find_layers, remove
 from detector.errors import ClassifierError, GradientsUnavailableError
 
 if TYPE_CHECKING:
-    from detector.classifiers.base import Float32Array, ImageSpec
+    from detector.classifiers.base import Classifier, Float32Array, ImageSpec
     from detector.classifiers.taps import Tap
     from detector.classifiers.torch import TorchClassifier
 
@@ -55,6 +55,15 @@ class LoadedClassifier:
     torch_classifier: TorchClassifier | None = None
     untapped: bytes | None = field(default=None, repr=False)
     taps: tuple[Tap, ...] = ()
+
+    @property
+    def remote(self) -> None:
+        """Where it runs: here."""
+
+    @property
+    def identity(self) -> str:
+        """What finished stages of a calibration are kept under: SHA-256, hexadecimal, of `model`."""
+        return _digest(self.model)
 
     def hidden(self, images: Float32Array) -> tuple[Float32Array, ...]:
         """Channel means of the tapped layers, each float32 (N, channels read), for canonical images."""
@@ -144,7 +153,7 @@ def tapped(loaded: LoadedClassifier, *, threads: int | None = None) -> LoadedCla
     )
 
 
-def suspicions(classifier: OnnxClassifier) -> list[str]:
+def suspicions(classifier: Classifier) -> list[str]:
     """Signs that a classifier breaks an assumption of the detector, in plain words; empty where all is well."""
     images = probe_images(classifier.spec, _PROBES)
     first, second = classifier.logits(images), classifier.logits(images)

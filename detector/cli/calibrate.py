@@ -10,8 +10,8 @@ import typer
 from detector.calibration.options import CalibrationOptions, ScorerChoice
 from detector.cli.classifier_options import (
     FROM,
+    AnyClassifierOption,
     ChannelOrderOption,
-    ClassifierOption,
     GradientsOption,
     ImagesOption,
     LabelsOption,
@@ -40,7 +40,7 @@ _PROTOTYPES = "Prototypes"
 
 
 def calibrate(  # noqa: PLR0917 - a command line is its options
-    classifier: ClassifierOption,
+    classifier: AnyClassifierOption,
     images: ImagesOption,
     out: Annotated[Path, panelled("The bundle folder to make.", FROM)],
     gradients: GradientsOption = None,
@@ -151,13 +151,14 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
         from detector.bundle.writing import check_free
         from detector.calibration.inputs import load_inputs
         from detector.calibration.pipeline import calibrate as run_calibration
+        from detector.cli.remote import open_classifier
 
         with Bars() as bars:
             check_free(out, overwrite=overwrite)
             if threads is not None:
                 torch.set_num_threads(threads)
             inputs = load_inputs(
-                classifier,
+                open_classifier(classifier, spec=spec, labels=labels),
                 images,
                 spec=spec,
                 gradients=gradients,

@@ -23,6 +23,14 @@ _INPUT = "The classifier's input (read from the graph where possible)"
 ClassifierOption = Annotated[
     str, panelled("An .onnx file, a torch.export .pt2 program, or a factory module:function.", FROM)
 ]
+AnyClassifierOption = Annotated[
+    str,
+    panelled(
+        "An .onnx file, a torch.export .pt2 program, a factory module:function, or a model that another server runs, "
+        "grpc://host:port/model.",
+        FROM,
+    ),
+]
 ImagesOption = Annotated[
     str,
     panelled(

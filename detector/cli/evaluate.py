@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from detector.calibration.options import ScorerChoice
+from detector.classifiers.address import is_address
 from detector.cli.classifier_options import (
     FROM,
     ChannelOrderOption,
@@ -30,6 +31,7 @@ from detector.cli.classifier_options import (
 )
 from detector.cli.errors import clear_errors
 from detector.cli.progress import Bars
+from detector.errors import ClassifierError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +107,10 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
         spec = spec_options(
             layout=layout, channel_order=channel_order, size=size, value_range=value_range, mean=mean, std=std
         )
+        if is_address(classifier):
+            raise ClassifierError(
+                f"{classifier}: a classifier is taken apart to be evaluated; give the file that runs there"
+            )
         # Only now, so that wrong options are told at once.
         import torch
 

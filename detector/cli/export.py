@@ -39,12 +39,12 @@ def export(  # noqa: PLR0917 - a command line is its options
     """
     with clear_errors():
         from detector.cli.facts import Facts
-        from detector.detector import Detector
+        from detector.cli.remote import load_detector
         from detector.engine.export import ExportOptions
         from detector.engine.export import export as write_export
         from detector.engine.fusing.pixels import PixelForm
 
-        loaded = Detector.load(bundle).bundle
+        loaded = load_detector(bundle).bundle
         options = ExportOptions(
             name=name, form=PixelForm(dtype, layout), profile=profile, max_batch=max_batch, storage=storage
         )

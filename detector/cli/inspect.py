@@ -31,9 +31,9 @@ def inspect(
     """
     with clear_errors():
         from detector.bundle.contents import MANIFEST
-        from detector.detector import Detector
+        from detector.cli.remote import load_detector
 
-        loaded = Detector.load(bundle).bundle
+        loaded = load_detector(bundle).bundle
         if as_json:
             sys.stdout.write((bundle / MANIFEST).read_text(encoding="utf-8"))
         else:
@@ -55,7 +55,9 @@ def _facts(path: Path, bundle: Bundle) -> Facts:
 
 
 def _add_classifier(facts: Facts, manifest: Manifest) -> None:
-    spec = manifest.spec
+    spec, remote = manifest.spec, manifest.remote
+    if remote is not None:
+        facts.add("classifier", f"runs at {remote.url}, {remote.batch} images at once")
     facts.add("classes", f"{len(manifest.labels)}: {several(manifest.labels)}")
     low, high = spec.value_range
     facts.add(

@@ -45,9 +45,9 @@ def score(  # noqa: PLR0917 - a command line is its options
     with clear_errors():
         from detector.cli.flagged import FlaggedPictures
         from detector.cli.inputs import Inputs
-        from detector.detector import Detector
+        from detector.cli.remote import load_detector
 
-        detector = Detector.load(bundle, threads=threads)
+        detector = load_detector(bundle, threads=threads)
         given = Inputs(inputs)
         ask = _asking(detector, FlaggedPictures(profiles) if profiles else None)
         manifest = detector.bundle.manifest

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.classifiers.base import Answers
 from detector.paths import interpolate, path_targets, view_images
 from detector.profiles import PathProfile
 from detector.residuals import residual_statistics
 
 if TYPE_CHECKING:
-    from detector.classifiers.base import Answers, Classifier, Float32Array
+    from detector.classifiers.base import Classifier, Float32Array
     from detector.paths import Prototypes
     from detector.profiles import PathPlan
 
@@ -53,8 +54,11 @@ class PathWalker:
         )
 
     def _walk(self, images: Float32Array) -> tuple[Float32Array, ...]:
-        """Logits, taps, views and residuals, shaped as in `PathProfile`, of a chunk that fits in memory."""
-        start = self._classifier.answers(images)
+        """Logits, taps, views and residuals, shaped as in `PathProfile`, of a chunk that fits in memory.
+
+        The classifier is asked twice: it may be far away.
+        """
+        start, views = self._beginning(images)
         targets = path_targets(images, start.logits, self._plan, self._prototypes)
         points = interpolate(images, targets, self._plan.alphas)
         inner = self._classifier.answers(points.reshape(-1, *images.shape[1:]))
@@ -64,14 +68,16 @@ class PathWalker:
         return (
             np.concatenate([origin, logits], axis=2),
             self._tapped(start.taps, taps),
-            self._views(images, start),
+            views,
             residual_statistics(images) if self._plan.residuals else np.empty((len(images), 0), np.float32),
         )
 
-    def _views(self, images: Float32Array, start: Answers) -> Float32Array:
-        """Logits (n, views, classes) of the plan's other views of the images."""
-        seen = [self._classifier.logits(view_images(images, view)) for view in self._plan.views]
-        return np.stack(seen, axis=1) if seen else np.empty((len(images), 0, start.logits.shape[1]), np.float32)
+    def _beginning(self, images: Float32Array) -> tuple[Answers, Float32Array]:
+        """Answers to n images, and logits (n, views, classes) of the plan's other views of them."""
+        seen = [images, *(view_images(images, view) for view in self._plan.views)]
+        answers = self._classifier.answers(np.concatenate(seen))
+        logits = answers.logits.reshape(len(seen), len(images), -1)
+        return Answers(logits[0], answers.taps[: len(images)]), logits[1:].swapaxes(0, 1)
 
     def _tapped(self, start: Float32Array, inner: Float32Array) -> Float32Array:
         """The taps (n, tapped points, numbers) of a plan, of those of the images and of all points of their paths."""

@@ -12,12 +12,14 @@ import pytest
 from detector.bundle import Bundle, Manifest, read_bundle, write_bundle
 from detector.bundle.contents import CALIBRATION, CANARIES, CLASSIFIER, MANIFEST, PROTOTYPES, REPORT, SCORER
 from detector.bundle.manifest import SCHEMA_VERSION
-from detector.errors import BundleError, SettingsError
+from detector.classifiers.address import RemoteModel
+from detector.errors import BundleError, FusionError, SettingsError
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+REMOTE = RemoteModel(target="host:1", tls=True, model="digits", version="2", input="images", output="logits", batch=16)
 NAMES = {MANIFEST, CLASSIFIER, PROTOTYPES, SCORER, CALIBRATION, CANARIES, REPORT}
 
 
@@ -155,3 +157,17 @@ def test_a_bundle_can_be_moved_and_reached_through_links(digits_bundle: Path, bu
     (tmp_path / "link").symlink_to("moved")
     assert read_bundle(tmp_path / "link").digest == bundle.digest
     assert read_bundle(str(tmp_path / "moved")).digest == bundle.digest
+
+
+def test_a_bundle_of_a_classifier_that_runs_elsewhere_says_where_and_has_no_graph(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    assert bundle.manifest.remote is None
+    assert bundle.graph == bundle.parts.classifier
+    manifest = replace(bundle.manifest, remote=REMOTE)
+    digest = write_bundle(tmp_path / "remote", manifest, replace(bundle.parts, classifier=None), attachments={})
+    found = read_bundle(tmp_path / "remote")
+    assert (found.digest, found.manifest.remote, found.parts.classifier) == (digest, REMOTE, None)
+    assert set(_contents(tmp_path / "remote")) == NAMES - {CLASSIFIER, REPORT}
+    with pytest.raises(FusionError, match="runs at grpcs://host:1/digits/2"):
+        _ = found.graph

@@ -79,6 +79,21 @@ def test_a_folder_or_a_pipe_in_place_of_a_file_is_refused(copy: Path, name: str)
         read_bundle(copy)
 
 
+def test_a_classifier_is_in_the_bundle_or_elsewhere_and_not_both(copy: Path) -> None:
+    fields = _fields(copy)
+    remote = {"target": "host:1", "tls": False, "model": "m", "version": "", "input": "x", "output": "y", "batch": 1}
+    (copy / MANIFEST).write_text(json.dumps(fields | {"remote": remote | {"fixed_batch": False}}))
+    with pytest.raises(BundleIntegrityError, match=f"names a remote classifier, and yet lists {CLASSIFIER}"):
+        read_bundle(copy)
+    del fields["files"][CLASSIFIER]
+    (copy / MANIFEST).write_text(json.dumps(fields))
+    with pytest.raises(BundleIntegrityError, match=f"does not list {CLASSIFIER}"):
+        read_bundle(copy)
+    (copy / MANIFEST).write_text(json.dumps(fields | {"remote": remote}))
+    with pytest.raises(BundleIntegrityError, match="fixed_batch"):
+        read_bundle(copy)
+
+
 def test_no_folder_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for name in ("nowhere", "file"):

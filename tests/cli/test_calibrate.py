@@ -67,7 +67,7 @@ def test_the_classifier_in_the_bundle_has_taps_where_it_was_asked_to_and_answers
     bundles: dict[str, Path], name: str, digits: EmbeddedDefault
 ) -> None:
     bundle = read_bundle(bundles[name])
-    classifier = OnnxClassifier(bundle.parts.classifier)
+    classifier = OnnxClassifier(bundle.graph)
     assert (classifier.tap_count > 0) == (name == "taps")
     images = bundle.parts.canaries.images
     np.testing.assert_array_equal(classifier.logits(images), digits_onnx(digits).logits(images))

@@ -238,7 +238,7 @@ def test_weights_are_stored_once_and_nothing_is_left_over(digits: EmbeddedDefaul
     detector = guarded(digits, digits_bundle, TAPPED)
     parts = detector.bundle.parts
     model = fuse(detector.bundle, profile=True)
-    apart = len(parts.classifier) + len(parts.scorer) + parts.prototypes.images.nbytes
+    apart = len(detector.bundle.graph) + len(parts.scorer) + parts.prototypes.images.nbytes
     # Calibration scores stand there twice: all of them, and by class, where each class has as many as the largest.
     scores = parts.calibration.scores.nbytes
     assert apart < len(model) < apart + 4 * scores + 40_000

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from isthmus.v1 import detector_pb2 as pb
-from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, new_registry
+from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, UpstreamMetrics, new_registry
 from service.settings import CONFIG_VARIABLE, ENV_PREFIX, ServiceSettings
 from service.testing import BrightnessScorer
 from tests.service.support import ROOT
@@ -56,7 +56,7 @@ def test_every_enum_is_documented_value_by_value(enum: EnumDescriptor) -> None:
 
 def test_every_setting_is_documented_as_it_is() -> None:
     documented = rows(SETTINGS)
-    assert list(documented) == list(ServiceSettings.model_fields)
+    assert documented.keys() == ServiceSettings.model_fields.keys()
     for name, field in ServiceSettings.model_fields.items():
         default = "must be set" if field.is_required() else f"`{shown(field.default)}`"
         row = [f"`{ENV_PREFIX}{name.upper()}`", default, field.description]
@@ -77,6 +77,7 @@ def test_every_metric_is_documented_with_its_type_and_labels() -> None:
     GuardMetrics(registry, BrightnessScorer().bundle)
     ReloadMetrics(registry)
     AuditMetrics(registry)
+    UpstreamMetrics(registry)
     found = {}
     for collector in registry._collector_to_names:
         if isinstance(collector, MetricWrapperBase):  # the other one is the process's own

@@ -13,14 +13,16 @@ from detector.errors import (
     NotReadyError,
     OverloadedError,
     ServiceFailedError,
+    UpstreamUnavailableError,
 )
-from service.status import from_status, is_public, reason, to_status
+from service.status import from_status, is_public, public, reason, to_status
 
 ERRORS = [
     (InvalidInputError("has: colons", field="encoded.images[3]"), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT"),
     (LimitExceededError("9 images", field="tensor"), grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
     (OverloadedError("full", retry_after=0.25), grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
     (NotReadyError("starting"), grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
+    (UpstreamUnavailableError("away", retry_after=2.5), grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
     (DeadlineError("too late"), grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
 ]
 
@@ -34,6 +36,13 @@ def test_an_error_survives_the_wire(error: IsthmusError, code: grpc.StatusCode, 
     assert type(found) is type(error)
     assert str(found) == str(error)
     assert vars(found) == vars(error)
+
+
+def test_where_the_classifier_runs_is_not_told_and_when_to_try_again_is() -> None:
+    told = public(UpstreamUnavailableError("10.0.0.7:8001: refused", retry_after=2.5))
+    assert isinstance(told, UpstreamUnavailableError)
+    assert "10.0.0.7" not in str(told)
+    assert told.retry_after == 2.5
 
 
 @pytest.mark.parametrize("error", [ClassifierError("graph failed"), RuntimeError("x"), IsthmusError("x")])

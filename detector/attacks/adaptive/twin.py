@@ -29,14 +29,15 @@ class TwinClassifier:
 
     Raises:
         GradientsUnavailableError: It can't be converted, or its input has no gradient; says why.
+        FusionError: The classifier runs elsewhere.
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        graph = onnx.load_from_string(bundle.parts.classifier).graph
+        graph = onnx.load_from_string(bundle.graph).graph
         names = [output.name for output in graph.output]
         classes = next(at for at, name in enumerate(names) if name != TAPS_OUTPUT)
         taps = names.index(TAPS_OUTPUT) if TAPS_OUTPUT in names else None
-        source = load_onnx_gradients(bundle.parts.classifier)
+        source = load_onnx_gradients(bundle.graph)
         _mend_roots(source.module)
         joined = replace(source, module=_Joined(source.module, classes, taps))
         spec = replace(bundle.manifest.spec, dtype=source.dtype or PixelType.FLOAT32)

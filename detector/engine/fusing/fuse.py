@@ -76,7 +76,7 @@ def fuse(bundle: Bundle, *, form: PixelForm | None = None, profile: bool = False
 
 def _parts(bundle: Bundle) -> tuple[ForeignGraph, ForeignGraph]:
     """Classifier and scorer, which fit each other and the plan."""
-    classifier = ForeignGraph(bundle.parts.classifier, "classifier")
+    classifier = ForeignGraph(bundle.graph, "classifier")
     scorer = ForeignGraph(bundle.parts.scorer, "scorer")
     if classifier.input_sizes[0]:
         raise FusionError(

@@ -57,7 +57,7 @@ def test_too_few_images_of_the_attackers_own(one_class: Detector, own_images: Fl
 
 def test_a_classifier_that_cannot_be_differentiated(one_class: Detector) -> None:
     bundle = one_class.bundle
-    newer = onnx.load_from_string(bundle.parts.classifier)
+    newer = onnx.load_from_string(bundle.graph)
     newer.opset_import[0].version = 18
     parts = replace(bundle.parts, classifier=newer.SerializeToString())
     with pytest.raises(GradientsUnavailableError, match="opset 18"):
