@@ -2,8 +2,9 @@
 
 What the server can answer is measured first, with as many requests under way as it has places. Then it gets 80 % of
 that for long, and three times that for a while, in an open load from a process of its own (`benchmarks.arrivals`). Who
-is let in waits for those before: with three places and batches of one image, for two. All others are told to come
-again, a few of them under the steady load too, where by chance several come at once.
+is let in waits for those before: with two places and batches of one image, for one. All others are told to come
+again, some of them under the steady load too, where by chance several come at once; more places turn fewer away there,
+and make all wait longer under overload.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ STEADY, OVERLOAD = 0.8, 3.0
 """Shares of what the server can answer."""
 GROWTH, SLOWER = 0.05, 3.0
 """Bars: memory may grow by so much after the warm-up, and the p99 of those let in be so many times the unloaded one."""
-_PLACES: Final = 3
+_PLACES: Final = 2
 _CONNECTIONS: Final = 16
 _WARM_UP: Final = 0.2
 """Of the steady load's time, in which memory may settle."""
