@@ -130,7 +130,14 @@ class Detector:
     @cached_property
     def classifier(self) -> Classifier:
         """The classifier alone."""
-        return self._classifier or _bundled_classifier(self.bundle, self._threads)
+        return self._classifier or _bundled_classifier(self.bundle, self.bundle.graph, self._threads)
+
+    @cached_property
+    def _untapped(self) -> Classifier:
+        """The classifier without what only evidence needs."""
+        from detector.classifiers.taps import remove_taps  # brings the onnx package
+
+        return self._classifier or _bundled_classifier(self.bundle, remove_taps(self.bundle.graph), self._threads)
 
     def score(self, images: NDArray[Any]) -> Detection:
         """Score images as callers have them.
@@ -146,7 +153,7 @@ class Detector:
 
     def classify_canonical(self, images: Float32Array) -> Float32Array:
         """The classifier's logits alone, float32 (N, classes), one forward for each of such images."""
-        return self.classifier.logits(images)
+        return self._untapped.logits(images)
 
     def score_canonical(self, images: Float32Array) -> Detection:
         """Score images that are canonical already: float32 (N, channels, height, width) in [0, 1], N >= 1."""
@@ -173,11 +180,11 @@ class Detector:
         return ReferenceEngine(self.bundle, self.classifier)
 
 
-def _bundled_classifier(bundle: Bundle, threads: int | None) -> OnnxClassifier:
+def _bundled_classifier(bundle: Bundle, graph: bytes, threads: int | None) -> OnnxClassifier:
     manifest = bundle.manifest
     try:
         return OnnxClassifier(
-            bundle.graph,
+            graph,
             spec=manifest.spec,
             labels=manifest.labels,
             threads=threads,

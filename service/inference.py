@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from service.guard import Guard, GuardSlot
+    from service.ports import LoadedBundle
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,7 +42,7 @@ _EXTENSIONS: Final = ("binary_tensor_data", "model_stream_infer")
 class _Model:
     """One of the models: what it puts out, and which of a guard's ways to answer it is."""
 
-    outputs: tuple[tensors.OutputTensor[Any], ...]
+    outputs: Callable[[LoadedBundle], tuple[tensors.OutputTensor[Any], ...]]
     answer: Callable[[Guard], Callable[..., Awaitable[tuple[Any, ...]]]]
 
 
@@ -58,9 +59,9 @@ class InferenceServicer:
 
     def __init__(self, slot: GuardSlot, *, model: str, classifier: str, max_images: int, at_once: int) -> None:
         self._slot, self._max_images, self._at_once = slot, max_images, at_once
-        self._models: dict[str, _Model] = {model: _Model(tensors.OUTPUTS, lambda guard: guard.detections)}
+        self._models: dict[str, _Model] = {model: _Model(tensors.outputs_of, lambda guard: guard.detections)}
         if classifier:
-            self._models[classifier] = _Model(tensors.CLASSIFIER_OUTPUTS, lambda guard: guard.logits)
+            self._models[classifier] = _Model(tensors.classifier_outputs_of, lambda guard: guard.logits)
 
     async def server_live(self, request: oip.ServerLiveRequest, context: Context) -> oip.ServerLiveResponse:
         """Whether the server answers: it does."""
@@ -87,7 +88,8 @@ class InferenceServicer:
         """Inputs and outputs."""
         del context
         model = self._chosen(request.name, request.version)
-        return tensors.model_metadata(self._slot.guard.bundle, model.outputs, name=request.name, version=VERSION)
+        bundle = self._slot.guard.bundle
+        return tensors.model_metadata(bundle, model.outputs(bundle), name=request.name, version=VERSION)
 
     async def model_infer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:
         """Classify and score images."""
@@ -133,8 +135,8 @@ class InferenceServicer:
     async def _infer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:
         model = self._chosen(request.model_name, request.model_version)
         guard = self._slot.guard
-        outputs = tensors.wanted_outputs(request, model.outputs)
         bundle = guard.bundle
+        outputs = tensors.wanted_outputs(request, model.outputs(bundle))
         native = tensors.score_request(request, bundle.manifest.spec.shape)
         native.priority = _priority(request)
         try:

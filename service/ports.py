@@ -23,6 +23,11 @@ class LoadedBundle(Protocol):
         """What it says of itself."""
         ...
 
+    @property
+    def output_name(self) -> str:
+        """What the classifier calls its own answer."""
+        ...
+
 
 class Scorer(Protocol):
     """A loaded detector."""

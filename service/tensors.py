@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 
+from detector.classifiers.base import OutputKind
 from detector.errors import InvalidInputError
 from detector.verdicts import Verdict
 from isthmus.inference.v2 import inference_pb2 as oip
@@ -88,10 +90,39 @@ OUTPUTS: Final[tuple[OutputTensor[Detection], ...]] = (
     _scalar("barrier_gap", "FP32", lambda found: found.barrier_gaps.astype("<f4")),
     _scalar(LABEL, _BYTES, lambda found: found.labels),
 )
-# Those of the classifier alone.
-CLASSIFIER_OUTPUTS: Final[tuple[OutputTensor[Float32Array], ...]] = (
-    OutputTensor(LOGITS, "FP32", _per_class, lambda logits: logits.astype("<f4")),
+
+
+# What the classifier has under our name.
+_LOGITS: Final[OutputTensor[Float32Array]] = OutputTensor(
+    LOGITS, "FP32", _per_class, lambda logits: logits.astype("<f4")
 )
+
+
+def classifier_outputs_of(bundle: LoadedBundle) -> tuple[OutputTensor[Float32Array], ...]:
+    """Those of a classifier alone: what it puts out under its own name, and its logits."""
+    if bundle.output_name in {output.name for output in OUTPUTS}:
+        return (_LOGITS,)
+    return (
+        OutputTensor(bundle.output_name, "FP32", _per_class, partial(_put_out, bundle.manifest.output_kind)),
+        _LOGITS,
+    )
+
+
+def outputs_of(bundle: LoadedBundle) -> tuple[OutputTensor[Detection], ...]:
+    """Those of a guard: what its classifier puts out under its own name, and what all guards have."""
+    *own, _ = classifier_outputs_of(bundle)
+    return (*(OutputTensor(o.name, o.datatype, o.sizes, partial(_from_logits, o.read)) for o in own), *OUTPUTS)
+
+
+def _put_out(kind: OutputKind, logits: Float32Array) -> NDArray[Any]:
+    """What a classifier put out, from the logits made of it."""
+    return (np.exp(logits) if kind is OutputKind.PROBABILITIES else logits).astype("<f4")
+
+
+def _from_logits(
+    read: Callable[[Float32Array], NDArray[Any] | Sequence[str]], found: Detection
+) -> NDArray[Any] | Sequence[str]:
+    return read(found.logits)
 
 
 def score_request(request: oip.ModelInferRequest, shape: tuple[int, int, int]) -> pb.ScoreRequest:

@@ -30,6 +30,11 @@ class BrightnessBundle:
 
     manifest: Manifest
 
+    @property
+    def output_name(self) -> str:
+        """What the classifier calls its own answer."""
+        return "brightness"
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the manifest."""

@@ -214,3 +214,13 @@ def test_the_canaries_are_calibration_images(digits_bundle: Path, digits: Embedd
         np.testing.assert_array_equal(canaries.images, to_canonical(arrays["images"][:4], SPEC.shape))
     runs = OnnxClassifier(digits.classifier_file, spec=SPEC, labels=LABELS)
     np.testing.assert_allclose(runs.logits(canaries.images), canaries.logits, rtol=1e-4, atol=1e-4)
+
+
+def test_the_classifier_alone_needs_no_taps(digits: EmbeddedDefault, digits_bundle: Path) -> None:
+    detector = guarded(digits, digits_bundle, TAPPED)
+    images = to_canonical(digits.test.pixels[:40], (1, 8, 8))
+    np.testing.assert_allclose(
+        detector.classify_canonical(images), detector.score_canonical(images).logits, rtol=1e-4, atol=1e-4
+    )
+    assert detector.classifier.tap_count > 0
+    assert detector._untapped.tap_count == 0

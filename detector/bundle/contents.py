@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from detector.classifiers.outputs import class_output
 from detector.conformal import smallest_p_value
 from detector.errors import CalibrationError, ClassifierMismatchError, FusionError, SettingsError
 
@@ -103,6 +105,15 @@ class Bundle:
             where = "elsewhere" if self.manifest.remote is None else f"at {self.manifest.remote.url}"
             raise FusionError(f"the bundle's classifier runs {where}: the bundle holds no graph of it")
         return self.parts.classifier
+
+    @cached_property
+    def output_name(self) -> str:
+        """What the wrapped model calls its own answer."""
+        if self.manifest.remote is not None:
+            return self.manifest.remote.output
+        import onnx
+
+        return class_output([entry.name for entry in onnx.load_from_string(self.graph).graph.output])
 
     def with_rates(self, *, suspect: float | None = None, adversarial: float | None = None) -> Self:
         """This bundle with other target false-positive rates than it was calibrated with; None leaves one as it is.

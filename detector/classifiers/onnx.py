@@ -11,6 +11,7 @@ import numpy as np
 from detector.classifiers.base import Answers, Float32Array, ImageSpec, OutputKind
 from detector.classifiers.options import check_spec, infer_spec, pixel_type
 from detector.classifiers.outputs import (
+    TAPS_OUTPUT,
     as_rows,
     as_spec_images,
     class_names,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger("isthmus")
-TAPS_OUTPUT = "isthmus_taps"
-"""The output that taps are added as: float32 (N, numbers)."""
 
 
 class OnnxClassifier:

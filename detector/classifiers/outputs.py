@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+TAPS_OUTPUT = "isthmus_taps"
+"""The output that taps are added as: float32 (N, numbers)."""
 _PROBES = 4
 _SUM_TOLERANCE = 1e-3
 _MIN_CLASSES = 2
@@ -39,6 +41,18 @@ def filled(images: NDArray[Any], size: int) -> NDArray[Any]:
     """A batch made a multiple of `size` by repeating its last image."""
     missing = -len(images) % size
     return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images
+
+
+def class_output(names: Sequence[str]) -> str:
+    """The output that holds the classes: the one that is not the taps'; bundles hold classifiers with one other.
+
+    Raises:
+        ClassifierError: There are several.
+    """
+    others = [name for name in names if name != TAPS_OUTPUT]
+    if len(others) != 1:
+        raise ClassifierError(f"the classifier has several outputs ({', '.join(others)})")
+    return others[0]
 
 
 def as_rows(output: NDArray[Any], count: int, name: str) -> Float32Array:

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from detector.classifiers.onnx import TAPS_OUTPUT
+from detector.classifiers.outputs import TAPS_OUTPUT
 from detector.classifiers.session import only_input, open_session
 from detector.errors import ClassifierError
 

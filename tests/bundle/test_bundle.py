@@ -164,10 +164,12 @@ def test_a_bundle_of_a_classifier_that_runs_elsewhere_says_where_and_has_no_grap
 ) -> None:
     assert bundle.manifest.remote is None
     assert bundle.graph == bundle.parts.classifier
+    assert bundle.output_name == "logits"
     manifest = replace(bundle.manifest, remote=REMOTE)
     digest = write_bundle(tmp_path / "remote", manifest, replace(bundle.parts, classifier=None), attachments={})
     found = read_bundle(tmp_path / "remote")
     assert (found.digest, found.manifest.remote, found.parts.classifier) == (digest, REMOTE, None)
     assert set(_contents(tmp_path / "remote")) == NAMES - {CLASSIFIER, REPORT}
+    assert found.output_name == REMOTE.output
     with pytest.raises(FusionError, match="runs at grpcs://host:1/digits/2"):
         _ = found.graph

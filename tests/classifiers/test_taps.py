@@ -12,9 +12,9 @@ from onnx import helper
 
 from detector.classifiers.base import ChannelOrder
 from detector.classifiers.loading import load_classifier, tapped
-from detector.classifiers.onnx import TAPS_OUTPUT, OnnxClassifier
+from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.options import SpecOptions
-from detector.classifiers.outputs import probe_images
+from detector.classifiers.outputs import TAPS_OUTPUT, probe_images
 from detector.classifiers.taps import MAX_CHANNELS, MAX_TAPS, Tap, add_taps, choose_taps, find_layers
 from tests.support import variants
 from tests.support.graphs import INPUT, OUTPUT, chain, model, weights

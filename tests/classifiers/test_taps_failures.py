@@ -10,7 +10,8 @@ import pytest
 from onnx import helper
 
 from detector.classifiers.loading import load_classifier, tapped
-from detector.classifiers.onnx import TAPS_OUTPUT, OnnxClassifier
+from detector.classifiers.onnx import OnnxClassifier
+from detector.classifiers.outputs import TAPS_OUTPUT
 from detector.classifiers.taps import Tap, add_taps, choose_taps, find_layers
 from detector.errors import ClassifierError
 from tests.support.graphs import INPUT, OUTPUT, chain, model, weights

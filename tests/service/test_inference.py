@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ import pytest
 from PIL import Image
 
 from detector import Verdict
+from detector.classifiers.base import OutputKind
+from detector.images import to_canonical
 from isthmus.inference.v2 import inference_pb2 as oip
+from service.tensors import classifier_outputs_of
 from service.testing import BrightnessScorer
 from tests.service.support import GatedScorer, python_environment, random_pixels
 
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from tests.service.support import StartServer
 
 PIXELS = random_pixels(3, 8, 8, 3)
-NAMES = ["logits", "score", "p_value", "verdict", "barrier_height", "barrier_gap", "label"]
+NAMES = ["brightness", "logits", "score", "p_value", "verdict", "barrier_height", "barrier_gap", "label"]
 _DTYPES: dict[str, Any] = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8"}
 CLIENT = Path(__file__).with_name("oip_client.py")
 
@@ -215,7 +219,7 @@ async def test_an_unmodified_tritonclient_is_served(server: RunningServer, clien
     scores = [image.score for image in native]
     assert [told[name] for name in ("live", "ready", "model_ready")] == [True, True, True]
     assert told["server"]["name"] == "isthmus"
-    assert told["model"]["outputs"][0]["name"] == "logits"
+    assert [output["name"] for output in told["model"]["outputs"]] == NAMES
     assert list(told["uint8"]) == NAMES
     np.testing.assert_allclose(told["uint8"]["score"], scores, rtol=1e-5)
     assert told["uint8"]["label"] == [image.label for image in native]
@@ -258,9 +262,10 @@ async def test_the_classifier_alone_is_another_model_where_it_has_a_name(start_s
         described = await call(channel, "ModelMetadata", oip.ModelMetadataRequest(name="classifier"))
         assert (await call(channel, "ModelReady", oip.ModelReadyRequest(name="classifier"))).ready
     assert alone.model_name == "classifier"
-    assert list(read(alone)) == ["logits"]
+    assert list(read(alone)) == ["brightness", "logits"]
     np.testing.assert_allclose(read(alone)["logits"], guarded["logits"], rtol=1e-5)
-    assert [(output.name, list(output.shape)) for output in described.outputs] == [("logits", [-1, 3])]
+    names = [(output.name, list(output.shape)) for output in described.outputs]
+    assert names == [("brightness", [-1, 3]), ("logits", [-1, 3])]
     value = server._registry.get_sample_value
     assert value("isthmus_classified_images_total") == value("isthmus_images_total") == len(PIXELS)
 
@@ -269,3 +274,25 @@ async def test_the_classifier_alone_is_not_offered_unless_asked_for(channel: grp
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(channel, "ModelInfer", infer(model_name="classifier"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_the_classifiers_own_output_comes_back_under_its_own_name(start_server: StartServer) -> None:
+    server = await start_server(classifier_model="classifier")
+    expected = BrightnessScorer().classify_canonical(to_canonical(PIXELS, (3, 8, 8)))
+    async with grpc.aio.insecure_channel(server.target) as channel:
+        for model in ("isthmus", "classifier"):
+            request = infer(model_name=model)
+            request.outputs.add(name="brightness")
+            found = read(await call(channel, "ModelInfer", request))
+            assert list(found) == ["brightness"]
+            np.testing.assert_allclose(found["brightness"], expected, rtol=1e-4)
+
+
+def test_a_classifier_of_probabilities_puts_out_probabilities() -> None:
+    bundle = BrightnessScorer().bundle
+    of_probabilities = replace(bundle, manifest=replace(bundle.manifest, output_kind=OutputKind.PROBABILITIES))
+    logits = np.log(np.array([[0.25, 0.5, 0.25]], np.float32))
+    own, plain = classifier_outputs_of(of_probabilities)
+    assert (own.name, plain.name) == ("brightness", "logits")
+    np.testing.assert_allclose(np.array(own.read(logits)), np.exp(logits), rtol=1e-6)
+    np.testing.assert_array_equal(np.array(plain.read(logits)), logits)

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from detector.classifiers.base import OutputKind, PixelType
-from detector.classifiers.onnx import TAPS_OUTPUT
 from detector.classifiers.onnx_gradients import load_onnx_gradients
+from detector.classifiers.outputs import TAPS_OUTPUT
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from detector.classifiers.onnx import TAPS_OUTPUT
+from detector.classifiers.outputs import TAPS_OUTPUT, class_output
 from detector.engine.base import check_features
 from detector.engine.fusing.copies import ForeignGraph, opset_imports
 from detector.engine.fusing.names import (
@@ -29,7 +29,7 @@ from detector.engine.fusing.pixels import PixelForm, write_canonical
 from detector.engine.fusing.reading import write_barriers, write_features, write_p_values
 from detector.engine.fusing.walk import Walk
 from detector.engine.fusing.writer import GraphWriter, Port
-from detector.errors import FusionError
+from detector.errors import ClassifierError, FusionError
 from detector.residuals import residual_count
 from detector.scoring.runner import OUTPUT, check_ports
 
@@ -59,7 +59,11 @@ def fuse(bundle: Bundle, *, form: PixelForm | None = None, profile: bool = False
     form = form or PixelForm()
     classifier, scorer = _parts(bundle)
     writer = GraphWriter(max(classifier.opset, scorer.opset))
-    walk = Walk(writer, bundle, classifier, _class_output(classifier))
+    try:
+        output = class_output([*classifier.outputs])
+    except ClassifierError as error:
+        raise FusionError(str(error)) from error
+    walk = Walk(writer, bundle, classifier, output)
     walked = walk.write(write_canonical(writer, IMAGES, form))
     outputs = _evidence(writer, bundle, walk, walked, scorer)
     if profile:
@@ -90,14 +94,6 @@ def _parts(bundle: Bundle) -> tuple[ForeignGraph, ForeignGraph]:
 def _taps(classifier: ForeignGraph) -> int:
     """Numbers its taps give per image."""
     return classifier.outputs.get(TAPS_OUTPUT, (0, 0))[1]
-
-
-def _class_output(classifier: ForeignGraph) -> str:
-    """The output that is not the taps'; bundles hold classifiers with one other."""
-    names = [name for name in classifier.outputs if name != TAPS_OUTPUT]
-    if len(names) != 1:
-        raise FusionError(f"the classifier has several outputs ({', '.join(names)})")
-    return names[0]
 
 
 def _evidence(writer: GraphWriter, bundle: Bundle, walk: Walk, walked: Walked, scorer: ForeignGraph) -> dict[str, Port]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.classifiers.base import OutputKind
-from detector.classifiers.onnx import TAPS_OUTPUT
+from detector.classifiers.outputs import TAPS_OUTPUT
 from detector.engine.fusing.pixels import write_encoded
 from detector.engine.fusing.writer import float_rows
 from detector.paths import blur_matrix, shifted_indices
