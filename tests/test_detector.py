@@ -20,6 +20,7 @@ from detector.scoring.one_class import fit_one_class
 from tests.service.support import python_environment
 from tests.support.bundles import DIGITS_PLAN, digits_onnx
 from tests.support.formulas import FormulaClassifier
+from tests.support.guards import TAPPED, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
