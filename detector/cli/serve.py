@@ -101,9 +101,9 @@ def serve(  # noqa: PLR0917 - a command line is its options
     flags = dict(locals())
     flags.pop("config")
     with clear_errors():
-        import asyncio
+        import uvloop
 
         from service.server import serve as serve_until_stopped
         from service.settings import load_settings
 
-        asyncio.run(serve_until_stopped(load_settings(config, **flags)))
+        uvloop.run(serve_until_stopped(load_settings(config, **flags)))
