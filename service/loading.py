@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from detector import Bundle
     from detector.classifiers.address import RemoteModel
-    from detector.classifiers.remote import RemoteObserver
+    from detector.classifiers.remote_calls import RemoteObserver
     from service.upstream_settings import UpstreamSettings
 
 

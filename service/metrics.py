@@ -8,7 +8,7 @@ from weakref import WeakSet
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from detector.classifiers.breaker import BreakerState
-from detector.classifiers.remote import CallOutcome
+from detector.classifiers.remote_calls import CallOutcome
 from detector.verdicts import Verdict
 from detector.versions import project_version
 from service.audit import LossReason
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from detector import Detection, TargetRates
-    from detector.classifiers.remote import RemoteObserver
+    from detector.classifiers.remote_calls import RemoteObserver
     from service.ports import LoadedBundle
 
 # Classes beyond these share one label: a classifier of 1,000 classes must not make 3,000 series of every counter.

@@ -36,7 +36,7 @@ from service.tracing import Tracer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from detector.classifiers.remote import RemoteObserver
+    from detector.classifiers.remote_calls import RemoteObserver
     from service.audit import AuditLog
     from service.ports import Scorer
     from service.settings import ServiceSettings

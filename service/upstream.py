@@ -14,7 +14,7 @@ import numpy as np
 
 from detector.classifiers.address import RemoteAddress, RemoteModel
 from detector.classifiers.base import PixelType
-from detector.classifiers.remote import DeclaredModel
+from detector.classifiers.remote_calls import DeclaredModel
 from detector.errors import (
     ClassifierError,
     IsthmusError,

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from detector.classifiers.address import MAX_BATCH, is_address, parse_address
 from detector.classifiers.breaker import BreakerPolicy
-from detector.classifiers.remote import CallPolicy
+from detector.classifiers.remote_calls import CallPolicy
 from detector.errors import ClassifierError, SettingsError
 from service.access import Access
 

@@ -30,6 +30,7 @@ SERVING = (
     "detector.classifiers.base",
     "detector.classifiers.breaker",
     "detector.classifiers.remote",
+    "detector.classifiers.remote_calls",
     "detector.data.decode",
     "detector.engine.choice",
     "detector.errors",

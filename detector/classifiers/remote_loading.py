@@ -15,14 +15,14 @@ from detector.classifiers.labels import read_labels
 from detector.classifiers.loading import suspicions
 from detector.classifiers.options import SpecOptions, infer_spec
 from detector.classifiers.outputs import probe_images
-from detector.classifiers.remote import CallPolicy, RemoteClassifier
+from detector.classifiers.remote import RemoteClassifier
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from detector.classifiers.address import RemoteModel
     from detector.classifiers.base import Float32Array, ImageSpec
-    from detector.classifiers.remote import DeclaredModel
+    from detector.classifiers.remote_calls import CallPolicy, DeclaredModel
 
 _MESSAGE_BYTES = 3 << 20  # below the 4 MiB that gRPC servers take unless they were told otherwise
 _LEVELS = 100  # of the answers' spread: what rounds differently in two runs is still the same classifier

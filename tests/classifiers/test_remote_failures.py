@@ -9,7 +9,8 @@ from detector.bundle import Canaries
 from detector.classifiers.base import OutputKind
 from detector.classifiers.breaker import BreakerState
 from detector.classifiers.outputs import probe_images
-from detector.classifiers.remote import CallOutcome, CallPolicy, RemoteClassifier
+from detector.classifiers.remote import RemoteClassifier
+from detector.classifiers.remote_calls import CallOutcome, CallPolicy
 from detector.errors import ClassifierError, UpstreamUnavailableError
 from tests.support.endpoints import SPEC, ArithmeticEndpoint, Tally, arithmetic_model, formula
 

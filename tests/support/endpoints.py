@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Float32Array
     from detector.classifiers.breaker import BreakerState
-    from detector.classifiers.remote import CallOutcome
+    from detector.classifiers.remote_calls import CallOutcome
 
 SPEC = ImageSpec(height=4, width=4)
 WEIGHTS = np.random.default_rng(3).standard_normal((48, 5)).astype(np.float32)
