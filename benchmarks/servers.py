@@ -6,7 +6,8 @@ give the same logits. MLSERVER is an environment with it, made so (Python 3.11):
 
     python3 -m venv MLSERVER && MLSERVER/bin/pip install mlserver onnxruntime "uvloop<0.22"
 
-MLServer is asked with and without its adaptive batching (which is off unless told otherwise), and with its default of a
+Each forward may take all cores unless told otherwise: MLServer makes several at once whatever their threads, so fewer
+would bind this server alone. MLServer is asked with and without its adaptive batching (which is off unless told otherwise), and with its default of a
 process for inference and without; its best settings at each load are compared with.
 """
 
@@ -115,7 +116,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path, help="the bundle folder")
     parser.add_argument("mlserver", type=Path, help="the environment with MLServer")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the classifier, in every server")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="CPU threads of one forward, in every server (all cores)"
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()

@@ -20,6 +20,8 @@ T = TypeVar("T")
 # Images per piece of work: small enough that requests take turns, large enough that handing over costs little.
 _FILES_AT_ONCE: Final = 8
 _TENSORS_AT_ONCE: Final = 64
+# Pixels that are read sooner than another thread would begin.
+_INLINE_BYTES: Final = 64 << 10
 
 
 class RequestReader:
@@ -70,6 +72,8 @@ class RequestReader:
                 for i in range(0, count, _FILES_AT_ONCE)
             ]
         pixels = tensor_view(request.tensor)
+        if pixels.nbytes <= _INLINE_BYTES:
+            return [_at_once(partial(read_tensor, pixels, self._shape, first=0))]
         starts = range(0, count, _TENSORS_AT_ONCE)
         return [self.run(partial(read_tensor, pixels[i : i + _TENSORS_AT_ONCE], self._shape, first=i)) for i in starts]
 
@@ -84,3 +88,7 @@ class RequestReader:
             return read[0]
         errors = {index: error for inputs in read for index, error in inputs.errors.items()}
         return Inputs(await self.run(lambda: np.concatenate([inputs.images for inputs in read])), errors)
+
+
+async def _at_once(work: Callable[[], T]) -> T:
+    return work()

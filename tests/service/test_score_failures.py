@@ -21,6 +21,7 @@ from tests.support.pictures import bomb, encoded
 
 if TYPE_CHECKING:
     from service.server import RunningServer
+    from tests.service.support import StartServer
 
 PIXELS = random_pixels(4, 8, 8, 3)
 GOOD_FILE = encoded(PIXELS[0])
@@ -152,6 +153,17 @@ async def test_reports_per_image_work_on_tensors(small_server: RunningServer) ->
         good = await client.score(FLOATS[[0, 2]])
     assert [found[0], found[2]] == good
     assert [str(found[i].error).split(":")[0] for i in (1, 3)] == ["tensor[1]", "tensor[3]"]
+
+
+async def test_reports_name_images_of_large_tensors_which_are_read_in_pieces(start_server: StartServer) -> None:
+    server = await start_server()
+    pixels = np.tile(FLOATS, (50, 1, 1, 1))
+    pixels[[0, 64, 199], 0, 0, 0] = np.nan
+    async with AsyncClient(server.target) as client:
+        found = await client.score(pixels, report_per_image=True)
+    bad = {i: str(image.error).split(":")[0] for i, image in enumerate(found) if image.error is not None}
+    assert bad == {0: "tensor[0]", 64: "tensor[64]", 199: "tensor[199]"}
+    assert [found[i].score for i in (1, 197)] == pytest.approx([found[5].score] * 2, rel=1e-5)
 
 
 async def test_only_bad_images_are_reported_without_a_batch(small_server: RunningServer) -> None:
