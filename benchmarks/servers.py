@@ -7,8 +7,8 @@ give the same logits. MLSERVER is an environment with it, made so (Python 3.11):
     python3 -m venv MLSERVER && MLSERVER/bin/pip install mlserver onnxruntime "uvloop<0.22"
 
 Each forward may take all cores unless told otherwise: MLServer makes several at once whatever their threads, so fewer
-would bind this server alone. MLServer is asked with and without its adaptive batching (which is off unless told otherwise),
-and with its default of a process for inference and without; its best settings at each load are compared with.
+would bind this server alone. MLServer is asked with and without its adaptive batching (off unless told otherwise), and
+with its default of a process for inference and without; its best settings at each load are compared with.
 """
 
 from __future__ import annotations
