@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import structlog
 
+from detector.data.decode import image_suffix
 from detector.verdicts import Verdict
 from service.convert import image_as_sent
 from service.quarantine import Quarantine
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 _MOST_WAITING_BYTES: Final = 64 << 20
 _LOG_EVERY_SECONDS: Final = 60.0
 _CLOSE_SECONDS: Final = 10.0
-# Magic numbers of the files that are decoded.
-_SUFFIXES: Final = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"RIFF", ".webp"), (b"BM", ".bmp"))
 
 _log = structlog.get_logger(__name__)
 
@@ -157,7 +156,7 @@ class AuditLog:
         self._writer.join(_CLOSE_SECONDS)
 
     def _put(self, entry: AuditEntry, image: bytes | NDArray[Any]) -> None:
-        size = len(image) if isinstance(image, bytes) else image.nbytes
+        size = _size(image)
         with self._lock:
             fits = self._waiting_bytes + size <= _MOST_WAITING_BYTES
             self._waiting_bytes += size * fits
@@ -172,7 +171,7 @@ class AuditLog:
             entry, image = waiting
             self._write(entry, image)
             with self._lock:
-                self._waiting_bytes -= len(image) if isinstance(image, bytes) else image.nbytes
+                self._waiting_bytes -= _size(image)
 
     def _write(self, entry: AuditEntry, image: bytes | NDArray[Any]) -> None:
         content, suffix = _as_file(image)
@@ -229,10 +228,14 @@ def _number(value: np.float32) -> float | None:
     return float(value) if np.isfinite(value) else None  # JSON knows no NaN
 
 
+def _size(image: bytes | NDArray[Any]) -> int:
+    return len(image) if isinstance(image, bytes) else image.nbytes
+
+
 def _as_file(image: bytes | NDArray[Any]) -> tuple[bytes, str]:
     """An image as a file: one that came as a file as it was, pixels as NumPy's own."""
     if isinstance(image, bytes):
-        return image, next((suffix for magic, suffix in _SUFFIXES if image.startswith(magic)), ".bin")
+        return image, image_suffix(image)
     file = io.BytesIO()
     np.save(file, image, allow_pickle=False)
     return file.getvalue(), ".npy"

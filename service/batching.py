@@ -30,7 +30,7 @@ _RATE_MEMORY: Final = 0.8
 _ANYBODY: Final = Caller()
 
 
-class Answers(Protocol):
+class AnsweredBatch(Protocol):
     """The answers to some images, in order."""
 
     def __len__(self) -> int: ...
@@ -38,7 +38,7 @@ class Answers(Protocol):
     def __getitem__(self, rows: slice, /) -> Any: ...
 
 
-A = TypeVar("A", bound=Answers)
+A = TypeVar("A", bound=AnsweredBatch)
 
 
 class BatchObserver(Protocol):

@@ -14,23 +14,25 @@ from detector.versions import project_version
 from isthmus.v1 import detector_pb2 as pb
 from service import policy, replies, status, tracing
 from service.answers import Answers
-from service.batching import MicroBatcher
+from service.batching import AnsweredBatch, MicroBatcher
 from service.callers import Caller, Priority
 from service.convert import RequestLimits
 from service.reader import RequestReader
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from detector import Detection
     from detector.classifiers.base import Float32Array
     from service.audit import AuditLog
+    from service.batching import BatchObserver
     from service.metrics import GuardMetrics
     from service.ports import LoadedBundle, Scorer
     from service.quota import Quota
     from service.settings import ServiceSettings
 
 Answer = TypeVar("Answer")
+Batch = TypeVar("Batch", bound=AnsweredBatch)
 
 # A reply of more images is built off the event loop.
 _INLINE_IMAGES: Final = 16
@@ -57,20 +59,8 @@ class Guard:
         self._audit = audit
         self._withheld = policy.withheld_verdicts(settings)
         self._reader = RequestReader(scorer.bundle.manifest.spec.shape, self._limits, threads=settings.decode_threads)
-        self._batcher = MicroBatcher(
-            scorer.score_canonical,
-            max_batch_images=settings.max_batch_images,
-            max_queue_images=settings.max_queue_images,
-            observer=metrics,
-            max_wait=settings.max_queue_seconds or math.inf,
-        )
-        self._classifier = MicroBatcher(
-            scorer.classify_canonical,
-            max_batch_images=settings.max_batch_images,
-            max_queue_images=settings.max_queue_images,
-            observer=metrics.classifier,
-            max_wait=settings.max_queue_seconds or math.inf,
-        )
+        self._batcher = _batcher(scorer.score_canonical, settings, metrics)
+        self._classifier = _batcher(scorer.classify_canonical, settings, metrics.classifier)
 
     async def score(self, request: pb.ScoreRequest, *, caller: str, time_left: float | None) -> pb.ScoreResponse:
         """Answer a request.
@@ -224,6 +214,18 @@ class GuardSlot:
         """Close the guard, if there is one."""
         if self._guard is not None:
             await self._guard.close()
+
+
+def _batcher(
+    engine: Callable[[Float32Array], Batch], settings: ServiceSettings, observer: BatchObserver
+) -> MicroBatcher[Batch]:
+    return MicroBatcher(
+        engine,
+        max_batch_images=settings.max_batch_images,
+        max_queue_images=settings.max_queue_images,
+        observer=observer,
+        max_wait=settings.max_queue_seconds or math.inf,
+    )
 
 
 def _caller(request: pb.ScoreRequest, name: str) -> Caller:

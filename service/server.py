@@ -206,7 +206,11 @@ class RunningServer:
     def _load_warm(self) -> Scorer:
         scorer = self._load(self._settings)
         for count in sorted({1, self._settings.max_batch_images}):  # the first caller shall not pay for first-time work
-            scorer.score_canonical(np.zeros((count, *scorer.bundle.manifest.spec.shape), np.float32))
+            images = np.zeros((count, *scorer.bundle.manifest.spec.shape), np.float32)
+            scorer.score_canonical(images)
+            if self._settings.classifier_model:
+                scorer.classify_canonical(images)
+        scorer.bundle.output_name  # noqa: B018 - is read off the graph, which would hold up the event loop later
         return scorer
 
     async def _abandon(self) -> None:

@@ -15,7 +15,7 @@ from detector.errors import InvalidInputError
 from detector.verdicts import Verdict
 from isthmus.inference.v2 import inference_pb2 as oip
 from isthmus.v1 import detector_pb2 as pb
-from service.batching import Answers
+from service.batching import AnsweredBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from detector.errors import FieldError
     from service.ports import LoadedBundle
 
-Part = TypeVar("Part", bound=Answers)
+Part = TypeVar("Part", bound=AnsweredBatch)
 
 IMAGES: Final = "images"
 LOGITS: Final = "logits"

@@ -36,6 +36,12 @@ _MEBI: Final = 1 << 20
 # Encoders write about ten.
 _MAX_JPEG_SCANS: Final = 100
 _START_OF_SCAN: Final = b"\xff\xda"
+_SUFFIXES: Final[dict[type[ImageFile], str]] = {
+    JpegImageFile: ".jpg",
+    PngImageFile: ".png",
+    WebPImageFile: ".webp",
+    BmpImageFile: ".bmp",
+}
 _WHITE: Final = (255, 255, 255, 255)
 _TURNED: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -145,6 +151,12 @@ def _open(data: bytes, limits: DecodeLimits, field: str) -> ImageFile:
         raise InvalidInputError(_reason(error), field=field) from error
     _check_size(image.size, limits, field)
     return image
+
+
+def image_suffix(data: bytes) -> str:
+    """What the name of an image file ends in, such as ``.png``; ``.bin`` of a file that can't be decoded here."""
+    kind = _kind(data)
+    return ".bin" if kind is None else _SUFFIXES[kind]
 
 
 def _kind(data: bytes) -> type[ImageFile] | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector.data.decode import decode_image, fit_image, fit_pixels
+from detector.data.decode import decode_image, fit_image, fit_pixels, image_suffix
 from tests.support.pictures import encoded, picture
 
 
@@ -164,3 +164,9 @@ def test_decoding_never_loads_torch() -> None:
     code = "import sys, detector.data.decode; print(sorted({'torch', 'torchvision', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("BMP", ".bmp")])
+def test_files_are_told_apart_by_their_content(kind: str, suffix: str) -> None:
+    assert image_suffix(encoded(picture(1), kind)) == suffix
+    assert image_suffix(b"a text") == ".bin"
