@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable '.[attacks,calibrate,dev,tracing]'
+		--editable '.[attacks,calibrate,dev,loadtest,ray,tracing]'
 	touch $@
 
 demo: $(INSTALLED) ## Build a detector on scikit-learn's digits, serve it, attack it, show what it says
