@@ -36,6 +36,7 @@ Batch = TypeVar("Batch", bound=AnsweredBatch)
 
 # A reply of more images is built off the event loop.
 _INLINE_IMAGES: Final = 16
+_CANARIES: Final = Caller("canaries", Priority.BULK)
 
 
 class Guard:
@@ -90,6 +91,21 @@ class Guard:
     ) -> tuple[Float32Array, ...]:
         """The classifier's logits alone, in any number of parts; arguments and errors as for `score`."""
         return await self._counted(request, self._logits(request, _caller(request, caller), time_left))
+
+    async def check_canary(self, turn: int) -> None:
+        """Put one of the bundle's canaries through the engine, after all that waits for it.
+
+        Args:
+            turn: Which one; they take turns.
+
+        Raises:
+            ClassifierMismatchError: It does not give its stored answer.
+        """
+        canaries = self._bundle.canaries
+        index = turn % len(canaries)
+        canary = canaries[index : index + 1]
+        (answer,) = await self._batcher.score(canary.images, caller=_CANARIES)
+        canary.check(answer.logits)
 
     @property
     def bundle(self) -> LoadedBundle:

@@ -33,6 +33,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # ge
         self._closed = False
         self._changed = asyncio.Event()  # a new one after every change
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether it says SERVING now."""
+        return self._serving
+
     def serving(self) -> None:
         """From now on say SERVING, unless the server is stopping already."""
         self._set(serving=not self._stopping)

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
-from detector.classifiers.breaker import BreakerState
-from detector.classifiers.remote_calls import CallOutcome
 from detector.verdicts import Verdict
 from detector.versions import project_version
 from service.audit import LossReason
+from service.drift import DriftWindow
 from service.status import REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from detector import Detection, TargetRates
-    from detector.classifiers.remote_calls import RemoteObserver
     from service.ports import LoadedBundle
+    from service.settings import ServiceSettings
 
 # Classes beyond these share one label: a classifier of 1,000 classes must not make 3,000 series of every counter.
 MAX_CLASS_LABELS: Final = 100
 OTHER_CLASSES: Final = "other"
 
 _RPC_LABELS: Final = ("grpc_type", "grpc_service", "grpc_method")
-_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _P_VALUE_STEPS: Final = 20
 _OUTCOMES: Final = {True: "loaded", False: "refused"}
-_BREAKER_LEVELS: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 # Supervised scores stay below about ten; one-class scores grow with the number of points walked.
 _SCORES: Final = (0, 0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000)
 
@@ -42,14 +39,21 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
+def show_readiness(registry: CollectorRegistry, is_serving: Callable[[], bool]) -> None:
+    """Show whether requests are answered now."""
+    ready = Gauge("isthmus_ready", "1 while requests are answered.", registry=registry)
+    ready.set_function(lambda: float(is_serving()))
+
+
 class RpcMetrics:
     """Calls, under the names that dashboards for gRPC servers know.
 
     Args:
         registry: Where they are collected.
+        latency_objective: Seconds that a call should take at most; an edge of the histogram.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, latency_objective: float) -> None:
         self.started = Counter("grpc_server_started_total", "RPCs started.", _RPC_LABELS, registry=registry)
         self.handled = Counter(
             "grpc_server_handled_total",
@@ -61,9 +65,13 @@ class RpcMetrics:
             "grpc_server_handling_seconds",
             "Time from the start of an RPC's handler to its end.",
             _RPC_LABELS,
-            buckets=_SECONDS,
+            buckets=sorted({*SECONDS, latency_objective}),
             registry=registry,
         )
+        objective = Gauge(
+            "isthmus_latency_objective_seconds", "What a call should take at most, as set.", registry=registry
+        )
+        objective.set(latency_objective)
 
 
 class ReloadMetrics:
@@ -112,94 +120,49 @@ class AuditMetrics:
         self._lost.labels(reason).inc()
 
 
-class UpstreamMetrics:
-    """Calls of classifiers that run elsewhere: of the bundle that answers, and of one that is being loaded beside it.
-
-    Args:
-        registry: Where they are collected.
-    """
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._calls = Counter(
-            "isthmus_upstream_calls_total", "Calls of the upstream classifier.", ("outcome",), registry=registry
-        )
-        for outcome in CallOutcome:
-            self._calls.labels(outcome)
-        self._seconds = Histogram(
-            "isthmus_upstream_seconds",
-            "Time a call of the upstream classifier takes.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._retries = Counter(
-            "isthmus_upstream_retries_total",
-            "Calls of the upstream classifier that were repeated.",
-            registry=registry,
-        )
-        self._breaker = Gauge(
-            "isthmus_upstream_breaker_state",
-            "The upstream classifier's circuit breaker: 0 closed, 1 half-open, 2 open.",
-            registry=registry,
-        )
-        self._watched: WeakSet[_Watched] = WeakSet()
-        self._breaker.set_function(lambda: max((_BREAKER_LEVELS[one.state] for one in set(self._watched)), default=0))
-
-    def observer(self) -> RemoteObserver:
-        """Who is told about one more classifier; forgotten with it."""
-        watched = _Watched(self)
-        self._watched.add(watched)
-        return watched
-
-    def called(self, outcome: CallOutcome, seconds: float) -> None:
-        """A call ended."""
-        self._calls.labels(outcome).inc()
-        self._seconds.observe(seconds)
-
-    def retried(self) -> None:
-        """A call is made again."""
-        self._retries.inc()
-
-
-class _Watched:
-    """One classifier that runs elsewhere. Implements `RemoteObserver`."""
-
-    def __init__(self, metrics: UpstreamMetrics) -> None:
-        self.called, self.retried = metrics.called, metrics.retried
-        self.state = BreakerState.CLOSED
-
-    def breaker(self, state: BreakerState) -> None:
-        """The breaker is in another state."""
-        self.state = state
-
-
 class GuardMetrics:
     """What the detector sees, answers and costs. Implements `service.batching.BatchObserver`.
 
     Args:
         registry: Where they are collected.
         bundle: The detector that is loaded.
+        settings: Its limits are shown beside what they limit.
+        written_at: When the bundle was written, Unix time; NaN where that is not known.
 
     Attributes:
         classifier: Is told what the classifier does alone.
     """
 
-    def __init__(self, registry: CollectorRegistry, bundle: LoadedBundle) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, bundle: LoadedBundle, settings: ServiceSettings, *, written_at: float
+    ) -> None:
         self._info = Info("isthmus_detector", "The detector that is loaded.", registry=registry)
         self.classifier = _ClassifierWork(self)
         self._loaded = Gauge(
             "isthmus_bundle_loaded_timestamp_seconds", "When the bundle was loaded, Unix time.", registry=registry
         )
+        self._written = Gauge(
+            "isthmus_bundle_written_timestamp_seconds",
+            "When the bundle was written, as its manifest's file says, Unix time.",
+            registry=registry,
+        )
         self._add_answers(registry, bundle)
-        self._add_work(registry)
-        self.loaded(bundle)
+        self._add_drift(registry, settings.drift_window_images)
+        self._add_work(registry, settings.max_queue_images)
+        self.loaded(bundle, written_at=written_at)
 
-    def loaded(self, bundle: LoadedBundle) -> None:
+    def loaded(self, bundle: LoadedBundle, *, written_at: float) -> None:
         """From now on this detector answers; what was counted stays."""
         self._forwards_per_image = bundle.manifest.plan.forwards_per_image
         self._classes = frozenset(bundle.manifest.labels[:MAX_CLASS_LABELS])
         scorer = bundle.manifest.calibration.scorer
         self._info.info({"bundle_digest": bundle.digest, "version": project_version(), "scorer": scorer})
         self._loaded.set_to_current_time()
+        self._written.set(written_at)
+        rates = bundle.manifest.rates
+        for verdict, rate in ((Verdict.SUSPECT, rates.suspect), (Verdict.ADVERSARIAL, rates.adversarial)):
+            self._target_rates.labels(verdict).set(rate)
+        self._drift = DriftWindow(self._drift_images, bundle.manifest.calibration.images)
         for label in dict.fromkeys(map(self._class, bundle.manifest.labels)):  # all series, so that rates begin at zero
             for verdict in Verdict:
                 self._verdicts.labels(label, verdict)
@@ -217,6 +180,12 @@ class GuardMetrics:
         self._scores = Histogram(
             "isthmus_score", "Scores, nats; higher is more adversarial.", buckets=_SCORES, registry=registry
         )
+        self._target_rates = Gauge(
+            "isthmus_target_rate",
+            "Share of benign images that get this verdict or a worse one, as promised.",
+            ("verdict",),
+            registry=registry,
+        )
         self._images = Counter("isthmus_images_total", "Images scored.", registry=registry)
         self._rejected = Counter(
             "isthmus_rejected_images_total", "Images that got no score, by reason.", ("reason",), registry=registry
@@ -227,7 +196,18 @@ class GuardMetrics:
             "isthmus_withheld_images_total", "Images scored whose predictions were withheld.", registry=registry
         )
 
-    def _add_work(self, registry: CollectorRegistry) -> None:
+    def _add_drift(self, registry: CollectorRegistry, images: int) -> None:
+        self._drift_images = images
+        Gauge(
+            "isthmus_p_value_drift",
+            "Scaled Kolmogorov-Smirnov distance of the last p-values from uniform ones.",
+            registry=registry,
+        ).set_function(lambda: self._drift.statistic())  # noqa: PLW0108 - every load brings another window
+        Gauge(
+            "isthmus_p_value_drift_images", "p-values that isthmus_p_value_drift looks at.", registry=registry
+        ).set_function(lambda: len(self._drift))
+
+    def _add_work(self, registry: CollectorRegistry, queue_limit: int) -> None:
         self._forwards = Counter(
             "isthmus_classifier_forwards_total",
             "Images the classifier was asked about, on paths too.",
@@ -244,14 +224,15 @@ class GuardMetrics:
         self._queue = Gauge(
             "isthmus_queue_images", "Images in the service now, from admission to answer.", registry=registry
         )
+        Gauge("isthmus_queue_limit_images", "What isthmus_queue_images can't pass.", registry=registry).set(queue_limit)
         self._queue_seconds = Histogram(
             "isthmus_queue_seconds",
             "Time a request's images wait for the engine, after they were read.",
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
         self._engine_seconds = Histogram(
-            "isthmus_engine_seconds", "Time the engine takes for a batch.", buckets=_SECONDS, registry=registry
+            "isthmus_engine_seconds", "Time the engine takes for a batch.", buckets=SECONDS, registry=registry
         )
 
     def admitted(self, images: int) -> None:
@@ -279,6 +260,7 @@ class GuardMetrics:
             self._images.inc(len(detection.scores))
             for label, verdict in zip(detection.labels, detection.verdicts, strict=True):
                 self._verdicts.labels(self._class(label), verdict).inc()
+            self._drift.add(detection.p_values)
             for p_value in detection.p_values.tolist():
                 self._p_values.observe(p_value)
             for score in detection.scores.tolist():

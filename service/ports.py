@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from detector import Detection
-    from detector.bundle import Manifest
+    from detector.bundle import Canaries, Manifest
     from detector.classifiers.base import Float32Array
 
 
@@ -21,6 +21,11 @@ class LoadedBundle(Protocol):
     @property
     def manifest(self) -> Manifest:
         """What it says of itself."""
+        ...
+
+    @property
+    def canaries(self) -> Canaries:
+        """Inputs with the logits they must give."""
         ...
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -91,6 +92,14 @@ class Reloader:
             closing = asyncio.ensure_future(replaced.retire())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+
+def written_at(bundle: Path) -> float:
+    """When a folder's bundle was written, Unix time; NaN where there is none to be read."""
+    try:
+        return (bundle / _MANIFEST).stat().st_mtime
+    except OSError:
+        return math.nan
 
 
 def _fingerprint(bundle: Path) -> str | None:

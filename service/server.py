@@ -14,8 +14,9 @@ import structlog
 from grpc_health.v1 import health_pb2_grpc
 
 from detector.bundle import read_bundle
-from detector.errors import SettingsError, UpstreamUnavailableError
+from detector.errors import ClassifierMismatchError, SettingsError, UpstreamUnavailableError
 from service.audit import open_audit_log
+from service.canaries import CanaryMetrics, CanaryWatch
 from service.connections import connection_options
 from service.exposition import MetricsServer
 from service.guard import Guard, GuardSlot
@@ -25,13 +26,21 @@ from service.inference import InferenceServicer
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
 from service.loading import start_detector
 from service.logs import configure_logging
-from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, UpstreamMetrics, new_registry
+from service.metrics import (
+    AuditMetrics,
+    GuardMetrics,
+    ReloadMetrics,
+    RpcMetrics,
+    new_registry,
+    show_readiness,
+)
 from service.quota import Quota
 from service.reflecting import enable_reflection
-from service.reloading import Reloader
+from service.reloading import Reloader, written_at
 from service.servicer import DetectorServicer
 from service.tls import server_credentials
 from service.tracing import Tracer
+from service.upstream_metrics import UpstreamMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,14 +68,17 @@ class RunningServer:
         self._settings = settings
         self._load = load or self._load_bundle
         self._registry = new_registry()
-        self._rpc_metrics = RpcMetrics(self._registry)
+        self._rpc_metrics = RpcMetrics(self._registry, settings.latency_objective)
+        self._canary_metrics = CanaryMetrics(self._registry)
         self._slot = GuardSlot()
         self._quota = Quota(settings.quota_images_per_minute, clock=time.monotonic)
         self._health = HealthServicer()
+        show_readiness(self._registry, lambda: self._health.is_serving)
         self._audit: AuditLog | None = None
         self._tracer: Tracer | None = None
         self._guard_metrics: GuardMetrics | None = None
         self._reloader: Reloader | None = None
+        self._canaries: CanaryWatch | None = None
         self._metrics_server: MetricsServer | None = None
         self._server: grpc.aio.Server | None = None
         self.port = 0
@@ -125,6 +137,7 @@ class RunningServer:
             slot=self._slot,
             metrics=ReloadMetrics(self._registry),
         )
+        self._canaries = CanaryWatch(self._slot, interval=self._settings.canary_interval, metrics=self._canary_metrics)
         self._health.serving()
         _log.info(
             "listening",
@@ -147,8 +160,9 @@ class RunningServer:
             await asyncio.sleep(self._settings.drain_delay)
             self._health.close()
             await self._server.stop(self._settings.grace)
-        if self._reloader is not None:
-            await self._reloader.close()
+        for background in (self._reloader, self._canaries):
+            if background is not None:
+                await background.close()
         await self._close()
         _log.info("stopped")
 
@@ -176,17 +190,29 @@ class RunningServer:
 
     async def _load_guard(self) -> Guard:
         """A guard that is checked and warm, and whose answers are counted from now on."""
-        scorer = await asyncio.to_thread(self._load_warm)
+        settings = self._settings
+        written = written_at(settings.bundle)
+        scorer = await self._load_checked()
         if self._guard_metrics is None:
-            self._guard_metrics = GuardMetrics(self._registry, scorer.bundle)
+            self._guard_metrics = GuardMetrics(self._registry, scorer.bundle, settings, written_at=written)
         else:
-            self._guard_metrics.loaded(scorer.bundle)
-        return Guard(scorer, self._settings, self._guard_metrics, self._quota, self._audit)
+            self._guard_metrics.loaded(scorer.bundle, written_at=written)
+        return Guard(scorer, settings, self._guard_metrics, self._quota, self._audit)
+
+    async def _load_checked(self) -> Scorer:
+        """A detector that gave the bundle's stored answers, or refused to be loaded; it is warm."""
+        try:
+            scorer = await asyncio.to_thread(self._load_warm)
+        except ClassifierMismatchError:
+            self._canary_metrics.checked(passed=False)
+            raise
+        self._canary_metrics.checked(passed=True)
+        return scorer
 
     @cached_property
     def _upstream_metrics(self) -> UpstreamMetrics:
         """Shown from when a bundle's classifier runs elsewhere."""
-        return UpstreamMetrics(self._registry)
+        return UpstreamMetrics(self._registry, self._canary_metrics)
 
     def _upstream_observer(self) -> RemoteObserver:
         return self._upstream_metrics.observer()

@@ -16,6 +16,7 @@ from detector.data.decode import DEFAULT_LIMITS
 from detector.engine.choice import EngineChoice
 from detector.errors import SettingsError
 from service.choices import LogFormat, LogLevel, Policy, WithholdFrom
+from service.drift import LEAST_P_VALUES
 from service.upstream_settings import UpstreamSettings
 
 if TYPE_CHECKING:
@@ -79,6 +80,19 @@ class ServiceSettings(UpstreamSettings):
     )
     adversarial_rate: float | None = Field(
         None, gt=0, le=_MAX_RATE, description="p-values at or below this are ADVERSARIAL; unset: the bundle's own."
+    )
+    canary_interval: float = Field(
+        60.0,
+        ge=0,
+        le=86400,
+        description="Seconds between two checks, one stored image each, that the running classifier still is the"
+        " calibrated one; 0 checks at every load alone.",
+    )
+    drift_window_images: int = Field(
+        2000, ge=LEAST_P_VALUES, le=1_000_000, description="Newest p-values that the drift metric looks at."
+    )
+    latency_objective: float = Field(
+        0.25, gt=0, le=3600, description="Seconds a call should take at most; an edge of the latency histogram."
     )
     threads: int | None = Field(None, ge=1, description="Threads of the engine; unset: as many as it finds right.")
     decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode and check images.")

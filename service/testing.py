@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from detector import Detection, TargetRates
-from detector.bundle import CalibrationSummary, Manifest
+from detector.bundle import CalibrationSummary, Canaries, Manifest
 from detector.classifiers.base import Float32Array, ImageSpec, OutputKind
 from detector.profiles import PathKind, PathPlan, PathProfile, PathTarget
 
@@ -29,6 +29,12 @@ class BrightnessBundle:
     """Implements `service.ports.LoadedBundle`."""
 
     manifest: Manifest
+
+    @property
+    def canaries(self) -> Canaries:
+        """Uniform images with the logits they must give."""
+        images = np.ones((len(_BRIGHTNESS), *self.manifest.spec.shape), np.float32) * _BRIGHTNESS[:, None, None, None]
+        return Canaries(images, _logits(_BRIGHTNESS))
 
     @property
     def output_name(self) -> str:

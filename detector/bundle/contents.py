@@ -41,6 +41,13 @@ class Canaries:
     images: Float32Array
     logits: Float32Array
 
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: slice) -> Canaries:
+        """Some of them."""
+        return Canaries(self.images[rows], self.logits[rows])
+
     def check(self, given: Float32Array) -> None:
         """Refuse a classifier that isn't the calibrated one.
 
@@ -54,7 +61,7 @@ class Canaries:
         wanted = self.logits - self.logits.mean(1, keepdims=True)
         difference = np.abs((given - given.mean(1, keepdims=True)) - wanted).max()
         allowed = _TOLERANCE * max(float(self.logits.std()), 1e-6)
-        if difference > allowed:
+        if not difference <= allowed:  # NaN too
             raise ClassifierMismatchError(
                 f"the classifier does not give the answers stored at calibration (largest difference {difference:.4g}, "
                 f"allowed {allowed:.4g}): it is not the one this bundle was calibrated for; calibrate again"
@@ -105,6 +112,11 @@ class Bundle:
             where = "elsewhere" if self.manifest.remote is None else f"at {self.manifest.remote.url}"
             raise FusionError(f"the bundle's classifier runs {where}: the bundle holds no graph of it")
         return self.parts.classifier
+
+    @property
+    def canaries(self) -> Canaries:
+        """Inputs with the answers they must give."""
+        return self.parts.canaries
 
     @cached_property
     def output_name(self) -> str:

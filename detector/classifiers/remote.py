@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.bundle.contents import Canaries
 from detector.classifiers.base import Answers, Float32Array, ImageSpec, OutputKind
 from detector.classifiers.breaker import BreakerState, CircuitBreaker
 from detector.classifiers.outputs import (
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from detector.bundle.contents import Canaries
     from detector.classifiers.address import RemoteModel
     from detector.classifiers.remote_calls import Endpoint, RemoteObserver
 
@@ -172,6 +172,7 @@ class RemoteClassifier:
                 self._check(deadline)
             rows = self._call(batch, deadline)
         except ClassifierMismatchError as error:
+            self._observer.checked(passed=False)
             self._breaker.failed(ticket, for_good=True)
             raise UpstreamUnavailableError(
                 f"{self._endpoint.description}: {error}", retry_after=self._policy.breaker.rest
@@ -212,7 +213,7 @@ class RemoteClassifier:
         if self._canaries is None:
             return
         self._checked_at = self._clock()  # at once, so that no other thread does the same
-        some = Canaries(self._canaries.images[: self._model.batch], self._canaries.logits[: self._model.batch])
+        some = self._canaries[: self._model.batch]
         try:
             rows = self._call(self._encoded(some.images), deadline)[: len(some.images)]
         except UpstreamUnavailableError:
@@ -223,6 +224,7 @@ class RemoteClassifier:
         if rows.shape[1] != some.logits.shape[1]:
             raise ClassifierMismatchError(f"it has {rows.shape[1]} classes instead of {some.logits.shape[1]}")
         some.check(to_logits(rows, self.output_kind))
+        self._observer.checked(passed=True)
 
     def _encoded(self, images: Float32Array) -> NDArray[Any]:
         """Images as the model takes them; of a fixed batch, as many as it takes."""

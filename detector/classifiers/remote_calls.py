@@ -85,6 +85,9 @@ class RemoteObserver(Protocol):
     def breaker(self, state: BreakerState) -> None:
         """The breaker is in another state."""
 
+    def checked(self, *, passed: bool) -> None:
+        """The canaries were shown, and answered."""
+
 
 class Unobserved:
     """A `RemoteObserver` that looks away."""
@@ -96,6 +99,9 @@ class Unobserved:
         """Nothing."""
 
     def breaker(self, state: BreakerState) -> None:
+        """Nothing."""
+
+    def checked(self, *, passed: bool) -> None:
         """Nothing."""
 
 

@@ -9,10 +9,12 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from isthmus.v1 import detector_pb2 as pb
-from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, UpstreamMetrics, new_registry
+from service.canaries import CanaryMetrics
+from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, new_registry, show_readiness
 from service.settings import CONFIG_VARIABLE, ENV_PREFIX, ServiceSettings
 from service.testing import BrightnessScorer
-from tests.service.support import ROOT
+from service.upstream_metrics import UpstreamMetrics
+from tests.service.support import ROOT, settings_for_tests
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
@@ -73,11 +75,12 @@ def shown(default: object) -> str:
 
 def test_every_metric_is_documented_with_its_type_and_labels() -> None:
     registry = new_registry()
-    RpcMetrics(registry)
-    GuardMetrics(registry, BrightnessScorer().bundle)
+    RpcMetrics(registry, latency_objective=1)
+    GuardMetrics(registry, BrightnessScorer().bundle, settings_for_tests(), written_at=0)
+    show_readiness(registry, lambda: True)
     ReloadMetrics(registry)
     AuditMetrics(registry)
-    UpstreamMetrics(registry)
+    UpstreamMetrics(registry, CanaryMetrics(registry))
     found = {}
     for collector in registry._collector_to_names:
         if isinstance(collector, MetricWrapperBase):  # the other one is the process's own

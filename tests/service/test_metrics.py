@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
@@ -15,13 +17,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from detector.errors import DeadlineError, InvalidInputError, OverloadedError
 from service.client import AsyncClient
 from service.metrics import MAX_CLASS_LABELS, GuardMetrics
+from service.server import RunningServer
 from service.testing import BrightnessBundle, BrightnessScorer
-from tests.service.support import WARM_UP_BATCHES, GatedScorer, StartServer, random_pixels
+from tests.service.support import WARM_UP_BATCHES, GatedScorer, StartServer, random_pixels, settings_for_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from service.server import RunningServer
+    from pathlib import Path
 
 FLAT = np.full((8, 8, 3), 128, np.uint8)
 NOISE = random_pixels(8, 8, 3)
@@ -87,6 +89,48 @@ async def test_answers_are_counted_by_class_and_verdict(measured: RunningServer)
     version = page.labels("isthmus_detector_info", "version").pop()
     assert page("isthmus_detector_info", bundle_digest=bundle.digest, scorer="steps", version=version) == 1
     assert page("process_resident_memory_bytes") > 0
+
+
+async def test_what_is_promised_and_allowed_stands_beside_what_is(start_server: StartServer, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    os.utime(tmp_path / "manifest.json", (1234, 1234))
+    changes = {"bundle": tmp_path, "max_queue_images": 300, "latency_objective": 0.3}
+    server = await start_server(metrics_enabled=True, **changes)
+    async with AsyncClient(server.target) as client:
+        await client.score(FLAT)
+    page = await Page.of(server)
+    rates = BrightnessScorer().bundle.manifest.rates
+    assert page("isthmus_target_rate", verdict="SUSPECT") == rates.suspect
+    assert page("isthmus_target_rate", verdict="ADVERSARIAL") == rates.adversarial
+    assert page("isthmus_queue_limit_images") == 300
+    assert page("isthmus_latency_objective_seconds") == 0.3
+    assert page("grpc_server_handling_seconds_bucket", le="0.3", **rpc("Score")) == 1
+    assert page("isthmus_bundle_written_timestamp_seconds") == 1234
+
+
+async def test_drift_is_that_of_the_newest_p_values(start_server: StartServer) -> None:
+    server = await start_server(metrics_enabled=True, drift_window_images=100)
+    async with AsyncClient(server.target) as client:
+        await client.score([FLAT])
+        page = await Page.of(server)
+        assert math.isnan(page("isthmus_p_value_drift"))
+        assert page("isthmus_p_value_drift_images") == 1
+        await client.score([NOISE] * 100)
+    page = await Page.of(server)
+    assert page("isthmus_p_value_drift") == pytest.approx(math.sqrt(100), rel=0.05)  # nothing is farther from uniform
+    assert page("isthmus_p_value_drift_images") == 100
+
+
+async def test_readiness_is_shown_from_the_first_moment_to_the_last() -> None:
+    server = RunningServer(settings_for_tests(metrics_enabled=True, drain_delay=1.0), load=lambda _: BrightnessScorer())
+    await server.listen()
+    assert (await Page.of(server))("isthmus_ready") == 0
+    await server.make_ready()
+    assert (await Page.of(server))("isthmus_ready") == 1
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+    assert (await Page.of(server))("isthmus_ready") == 0
+    await stopping
 
 
 async def test_calls_are_counted_under_the_standard_names(measured: RunningServer) -> None:
@@ -188,7 +232,7 @@ def test_many_classes_share_a_label() -> None:
     scorer, registry = BrightnessScorer(), CollectorRegistry()
     labels = tuple(f"class {i}" for i in range(1000))
     bundle = BrightnessBundle(replace(scorer.bundle.manifest, labels=labels))
-    metrics = GuardMetrics(registry, bundle)
+    metrics = GuardMetrics(registry, bundle, settings_for_tests(), written_at=0)
     dark = scorer.score_canonical(np.zeros((1, 3, 8, 8), np.float32))
     for index in (99, 100, 999):
         metrics.scored([replace(dark, predicted=np.array([index]), labels=(labels[index],))])
