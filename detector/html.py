@@ -91,13 +91,14 @@ def picture(png: bytes, text: str, **attributes: object) -> Markup:
     return element("img", alt=text, src=source, **attributes)
 
 
-def page(title: str, style: str, *body: object) -> str:
+def page(title: str, style: str, *body: object, refresh: int | None = None) -> str:
     """A whole file that needs nothing but itself, and that a browser lets load nothing else.
 
     Args:
         title: Of the window.
         style: CSS, trusted.
         body: Text or `Markup`.
+        refresh: Seconds after which a browser loads it again; None for never.
     """
     alone = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     head = element(
@@ -105,6 +106,7 @@ def page(title: str, style: str, *body: object) -> str:
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", http_equiv="Content-Security-Policy", content=alone),
+        *([] if refresh is None else [element("meta", http_equiv="refresh", content=refresh)]),
         element("title", title),
         element("style", Markup(style)),  # noqa: S704 - written by this package
     )

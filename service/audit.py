@@ -11,7 +11,7 @@ import io
 import json
 import queue
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -20,17 +20,17 @@ import numpy as np
 import structlog
 
 from detector.data.decode import image_suffix
-from detector.verdicts import Verdict
 from service.convert import image_as_sent
 from service.quarantine import Quarantine
 from service.rotation import LineFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-    from detector import Detection
     from isthmus.v1 import detector_pb2 as pb
-    from service.answers import Answers
+    from service.flagged import FlaggedImage
     from service.settings import ServiceSettings
 
 # Flagged images that wait to be written: enough for a burst, little beside the queue for the engine.
@@ -39,41 +39,6 @@ _LOG_EVERY_SECONDS: Final = 60.0
 _CLOSE_SECONDS: Final = 10.0
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditEntry:
-    """What is kept of a flagged image, but for what its bytes say.
-
-    Args:
-        time: When it was answered, ISO 8601, UTC.
-        request_id: As in the log and the call's trailing metadata.
-        caller: The token's name, or else the connection.
-        image: Index in the request.
-        verdict: SUSPECT or ADVERSARIAL.
-        label: Name of the predicted class.
-        class_index: The predicted class.
-        score: Higher means more adversarial, nats.
-        p_value: 0..1.
-        barrier_height: Nats; None where the bundle walks no path to a prototype.
-        barrier_gap: Nats; likewise.
-        withheld: Whether the caller got no prediction.
-        bundle_digest: Of the detector that answered.
-    """
-
-    time: str
-    request_id: str
-    caller: str
-    image: int
-    verdict: Verdict
-    label: str
-    class_index: int
-    score: float
-    p_value: float
-    barrier_height: float | None
-    barrier_gap: float | None
-    withheld: bool
-    bundle_digest: str
 
 
 class LossReason(StrEnum):
@@ -107,55 +72,29 @@ class AuditLog:
 
     def __init__(self, lines: LineFile, quarantine: Quarantine | None, observer: AuditObserver) -> None:
         self._lines, self._quarantine, self._observer = lines, quarantine, observer
-        self._waiting: queue.SimpleQueue[tuple[AuditEntry, bytes | NDArray[Any]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[FlaggedImage, bytes | NDArray[Any]] | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._complained = -_LOG_EVERY_SECONDS
         self._writer = threading.Thread(target=self._write_all, name="audit", daemon=True)
         self._writer.start()
 
-    def record(
-        self,
-        request: pb.ScoreRequest,
-        answers: Answers,
-        *,
-        request_id: str,
-        caller: str,
-        withheld: frozenset[Verdict],
-        bundle_digest: str,
-    ) -> None:
+    def record(self, request: pb.ScoreRequest, flagged: Iterable[FlaggedImage]) -> None:
         """Write down the flagged images of a request, soon; returns at once.
 
         Args:
             request: Whose images.
-            answers: To them.
-            request_id: Of the call.
-            caller: Who asked.
-            withheld: Verdicts whose predictions the caller did not get.
-            bundle_digest: Of the detector that answered.
+            flagged: Those that are flagged.
         """
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        for index, part, row in answers.rows():
-            verdict = part.verdicts[row]
-            if verdict is Verdict.BENIGN:
-                continue
-            entry = AuditEntry(
-                time=now,
-                request_id=request_id,
-                caller=caller,
-                image=index,
-                withheld=verdict in withheld,
-                bundle_digest=bundle_digest,
-                **_evidence(part, row),
-            )
-            self._put(entry, image_as_sent(request, index))
+        for entry in flagged:
+            self._put(entry, image_as_sent(request, entry.image))
 
     def close(self) -> None:
         """Write what waits, for as long as a stop may take, and end the thread."""
         self._waiting.put(None)
         self._writer.join(_CLOSE_SECONDS)
 
-    def _put(self, entry: AuditEntry, image: bytes | NDArray[Any]) -> None:
+    def _put(self, entry: FlaggedImage, image: bytes | NDArray[Any]) -> None:
         size = _size(image)
         with self._lock:
             fits = self._waiting_bytes + size <= _MOST_WAITING_BYTES
@@ -173,7 +112,7 @@ class AuditLog:
             with self._lock:
                 self._waiting_bytes -= _size(image)
 
-    def _write(self, entry: AuditEntry, image: bytes | NDArray[Any]) -> None:
+    def _write(self, entry: FlaggedImage, image: bytes | NDArray[Any]) -> None:
         content, suffix = _as_file(image)
         digest = hashlib.sha256(content).hexdigest()
         kept = None
@@ -210,22 +149,6 @@ def open_audit_log(settings: ServiceSettings, observer: AuditObserver) -> AuditL
     folder = settings.quarantine
     quarantine = None if folder is None else Quarantine(folder, max_bytes=settings.quarantine_max_bytes)
     return AuditLog(lines, quarantine, observer)
-
-
-def _evidence(part: Detection, row: int) -> dict[str, Any]:
-    return {
-        "verdict": part.verdicts[row],
-        "label": part.labels[row],
-        "class_index": int(part.predicted[row]),
-        "score": float(part.scores[row]),
-        "p_value": float(part.p_values[row]),
-        "barrier_height": _number(part.barrier_heights[row]),
-        "barrier_gap": _number(part.barrier_gaps[row]),
-    }
-
-
-def _number(value: np.float32) -> float | None:
-    return float(value) if np.isfinite(value) else None  # JSON knows no NaN
 
 
 def _size(image: bytes | NDArray[Any]) -> int:

@@ -17,6 +17,7 @@ from service.answers import Answers
 from service.batching import AnsweredBatch, MicroBatcher
 from service.callers import Caller, Priority
 from service.convert import RequestLimits
+from service.flagged import flagged_images
 from service.reader import RequestReader
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
     from service.audit import AuditLog
     from service.batching import BatchObserver
+    from service.flagged import RecentFlagged
     from service.metrics import GuardMetrics
     from service.ports import LoadedBundle, Scorer
     from service.quota import Quota
@@ -47,17 +49,25 @@ class Guard:
         settings: Limits and sizes.
         metrics: Are told of every image.
         quota: What callers may ask about.
-        audit: Is told of flagged images; None where nobody is.
+        recent: Is told of flagged images.
+        audit: Likewise, and of what was sent; None where nobody is.
     """
 
     def __init__(
-        self, scorer: Scorer, settings: ServiceSettings, metrics: GuardMetrics, quota: Quota, audit: AuditLog | None
+        self,
+        scorer: Scorer,
+        settings: ServiceSettings,
+        metrics: GuardMetrics,
+        *,
+        quota: Quota,
+        recent: RecentFlagged,
+        audit: AuditLog | None,
     ) -> None:
         self._bundle = scorer.bundle
         self._limits = RequestLimits.of(settings)
         self._metrics = metrics
         self._quota = quota
-        self._audit = audit
+        self._recent, self._audit = recent, audit
         self._withheld = policy.withheld_verdicts(settings)
         self._reader = RequestReader(scorer.bundle.manifest.spec.shape, self._limits, threads=settings.decode_threads)
         self._batcher = _batcher(scorer.score_canonical, settings, metrics)
@@ -176,20 +186,24 @@ class Guard:
         for error in inputs.errors.values():
             self._metrics.rejected(status.reason(error), 1)
         answers = Answers(parts, inputs.errors)
-        if self._audit is not None:
-            self._audit.record(
-                request,
-                answers,
-                caller=caller.name,
-                request_id=str(get_contextvars().get("request_id", "")),
-                withheld=self._withheld,
-                bundle_digest=self._bundle.digest,
-            )
+        self._tell_flagged(request, answers, caller)
         withheld = policy.withheld(request, answers, self._withheld)
         self._metrics.withheld(len(withheld))
         if withheld and request.bad_image_policy != pb.BAD_IMAGE_POLICY_REPORT_PER_IMAGE:
             raise withheld[min(withheld)]
         return answers, withheld
+
+    def _tell_flagged(self, request: pb.ScoreRequest, answers: Answers, caller: Caller) -> None:
+        flagged = flagged_images(
+            answers,
+            caller=caller.name,
+            request_id=str(get_contextvars().get("request_id", "")),
+            withheld=self._withheld,
+            bundle_digest=self._bundle.digest,
+        )
+        self._recent.add(flagged)
+        if self._audit is not None:
+            self._audit.record(request, flagged)
 
     async def _score(self, request: pb.ScoreRequest, caller: Caller, time_left: float | None) -> pb.ScoreResponse:
         count = self._count(request, caller)

@@ -38,6 +38,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # ge
         """Whether it says SERVING now."""
         return self._serving
 
+    @property
+    def state(self) -> str:
+        """For people: ``loading``, ``serving`` or ``draining``."""
+        if self._stopping:
+            return "draining"
+        return "serving" if self._serving else "loading"
+
     def serving(self) -> None:
         """From now on say SERVING, unless the server is stopping already."""
         self._set(serving=not self._stopping)

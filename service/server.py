@@ -19,8 +19,10 @@ from service.audit import open_audit_log
 from service.canaries import CanaryMetrics, CanaryWatch
 from service.connections import connection_options
 from service.exposition import MetricsServer
+from service.flagged import RecentFlagged
 from service.guard import Guard, GuardSlot
 from service.health import HealthServicer
+from service.history import History
 from service.identity import AuthInterceptor, Tokens
 from service.inference import InferenceServicer
 from service.interceptors import ErrorInterceptor, ObservingInterceptor
@@ -34,6 +36,7 @@ from service.metrics import (
     new_registry,
     show_readiness,
 )
+from service.operator_page import OperatorPage
 from service.quota import Quota
 from service.reflecting import enable_reflection
 from service.reloading import Reloader, written_at
@@ -74,11 +77,13 @@ class RunningServer:
         self._quota = Quota(settings.quota_images_per_minute, clock=time.monotonic)
         self._health = HealthServicer()
         show_readiness(self._registry, lambda: self._health.is_serving)
+        self._recent = RecentFlagged()
         self._audit: AuditLog | None = None
         self._tracer: Tracer | None = None
         self._guard_metrics: GuardMetrics | None = None
         self._reloader: Reloader | None = None
         self._canaries: CanaryWatch | None = None
+        self._history: History | None = None
         self._metrics_server: MetricsServer | None = None
         self._server: grpc.aio.Server | None = None
         self.port = 0
@@ -104,6 +109,8 @@ class RunningServer:
         self._audit = open_audit_log(settings, AuditMetrics(self._registry))
         if settings.metrics_enabled:
             self._metrics_server = MetricsServer(self._registry, host=settings.metrics_host, port=settings.metrics_port)
+            if settings.operator_page:
+                self._show_page(self._metrics_server)
         credentials = server_credentials(settings)
         self._tracer = Tracer() if settings.tracing else None
         self._server = _new_server(settings, self._rpc_metrics, self._tracer)
@@ -178,6 +185,10 @@ class RunningServer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    def _show_page(self, server: MetricsServer) -> None:
+        self._history = History(self._registry)
+        server.show(OperatorPage(self._settings, self._registry, self._health, self._slot, self._recent, self._history))
+
     async def _first_guard(self) -> Guard:
         least, most = _WAITS
         while True:
@@ -197,7 +208,7 @@ class RunningServer:
             self._guard_metrics = GuardMetrics(self._registry, scorer.bundle, settings, written_at=written)
         else:
             self._guard_metrics.loaded(scorer.bundle, written_at=written)
-        return Guard(scorer, settings, self._guard_metrics, self._quota, self._audit)
+        return Guard(scorer, settings, self._guard_metrics, quota=self._quota, recent=self._recent, audit=self._audit)
 
     async def _load_checked(self) -> Scorer:
         """A detector that gave the bundle's stored answers, or refused to be loaded; it is warm."""
@@ -247,6 +258,8 @@ class RunningServer:
 
     async def _close(self) -> None:
         """Let go of what is behind the port, in the order in which it leans on each other."""
+        if self._history is not None:
+            await self._history.close()
         await self._slot.close()
         if self._audit is not None:
             await asyncio.to_thread(self._audit.close)

@@ -43,6 +43,9 @@ class ServiceSettings(UpstreamSettings):
     metrics_enabled: bool = Field(True, description="Whether to serve Prometheus metrics.")
     metrics_host: str = Field("127.0.0.1", description="Address to serve metrics on.")
     metrics_port: int = Field(9090, ge=0, le=_MAX_PORT, description="Port to serve metrics on; 0 takes any free one.")
+    operator_page: bool = Field(
+        True, description="Whether the metrics' port also shows a page for people, with the newest flagged requests."
+    )
     reflection: bool = Field(True, description="Whether clients may list the services and messages (gRPC reflection).")
     tls_certificate: Path | None = Field(None, description="Certificate chain (PEM) to answer gRPC with TLS.")
     tls_key: Path | None = Field(None, description="Private key (PEM) that goes with `tls_certificate`.")
