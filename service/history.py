@@ -1,4 +1,4 @@
-"""What was counted lately: the metrics' counters, written down now and then, for people without a Prometheus at hand."""
+"""What was counted lately: the metrics' counters, written down now and then, for who has no Prometheus at hand."""
 
 from __future__ import annotations
 

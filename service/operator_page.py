@@ -96,10 +96,10 @@ class OperatorPage:
             yield _facts(self._now())
             yield element("h2", "Lately")
             yield _lately(self.history.lately(), bundle)
-            yield element("h2", "Flagged")
-            yield _flagged(self.recent.newest_first())
             yield element("h2", "Detector")
             yield _facts(self._detector(bundle))
+            yield element("h2", "Flagged")
+            yield _flagged(self.recent.newest_first())
         yield element("p", "All numbers: ", element("a", "/metrics", href="/metrics"), class_="none")
 
     def _value(self, name: str, **labels: str) -> float:
@@ -112,9 +112,10 @@ class OperatorPage:
         failed = self._value("isthmus_canary_checks_total", outcome="failed")
         passed = self._value("isthmus_canary_checks_total", outcome="passed")
         queue, limit = self._value("isthmus_queue_images"), self._value("isthmus_queue_limit_images")
+        known = f"{drift:.2f} over {drift_images:.0f} images; benign ones pass {_DRIFT_LIMIT} once in a thousand times"
         facts = {
             "queue": f"{queue:.0f} of {limit:.0f} images",
-            "p-value drift": _marked(f"{drift:.2f}", bad=drift > _DRIFT_LIMIT)
+            "p-value drift": _marked(known, bad=drift > _DRIFT_LIMIT)
             if math.isfinite(drift)
             else f"not known yet, after {drift_images:.0f} images",
             "canaries": _marked(f"{failed:.0f} failed, {passed:.0f} passed", bad=failed > 0),
@@ -146,9 +147,9 @@ def _lately(windows: Mapping[str, Between], bundle: LoadedBundle) -> Markup:
     rates = bundle.manifest.rates
     rows: tuple[tuple[str, Callable[[Between], object]], ...] = (
         ("images per second", lambda found: _number(found.images / found.seconds)),
-        (f"flagged; promised {rates.suspect:.3g} of benign images", lambda found: _share(found.share(*_FLAGGED))),
+        (f"flagged; of benign images {rates.suspect:.1%}", lambda found: _share(found.share(*_FLAGGED))),
         (
-            f"ADVERSARIAL; promised {rates.adversarial:.3g}",
+            f"ADVERSARIAL; of benign images {rates.adversarial:.1%}",
             lambda found: _share(found.share(Verdict.ADVERSARIAL)),
         ),
         ("images without a score", lambda found: _counts(found.refused)),

@@ -149,6 +149,7 @@ async def test_another_classifier_that_comes_back_in_its_place_is_not_believed(
                 await asyncio.sleep(QUICK["upstream_breaker_rest"] + 0.1)
                 with pytest.raises(UpstreamUnavailableError):
                     await client.score(pixels)
+            assert (await Page.of(server))("isthmus_canary_checks_total", outcome="failed") >= 3
             process.kill()
             process.start()
             await shows_answers(client, pixels)

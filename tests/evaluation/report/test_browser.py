@@ -4,55 +4,27 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support import browser
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-DARK = "--blink-settings=preferredColorScheme=0"
-
 
 @pytest.fixture(scope="module")
 def browse(report: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Open the report from disk with some options; returns standard output, and fails where the page complained."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"NOT TESTED in a browser: none of {', '.join(BROWSERS)} is on PATH")
+    """Open the report from disk with some options."""
     folder = tmp_path_factory.mktemp("browser")
     file = folder / "report.html"
     file.write_text(report, encoding="utf-8")
-
-    def run(*options: str) -> str:
-        done = subprocess.run(
-            [
-                browser,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--hide-scrollbars",
-                "--enable-logging=stderr",
-                f"--user-data-dir={folder / 'profile'}",
-                *options,
-                file.as_uri(),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        assert "CONSOLE" not in done.stderr, done.stderr
-        return done.stdout
-
-    return run
+    return partial(browser.browse, file.as_uri(), folder / "profile")
 
 
 def test_the_browser_builds_every_section_and_mends_nothing(browse: Callable[..., str], report: str) -> None:
@@ -64,7 +36,7 @@ def test_the_browser_builds_every_section_and_mends_nothing(browse: Callable[...
     assert "99.9% of images past classifier and guard" in html.unescape(dom)
 
 
-@pytest.mark.parametrize(("options", "dark"), [((), False), ((DARK,), True)], ids=["light", "dark"])
+@pytest.mark.parametrize(("options", "dark"), [((), False), ((browser.DARK,), True)], ids=["light", "dark"])
 def test_it_is_drawn_on_light_and_dark_paper(
     browse: Callable[..., str], tmp_path: Path, options: tuple[str, ...], *, dark: bool
 ) -> None:
