@@ -12,7 +12,7 @@ from detector.bundle import Bundle, BundleParts, CalibrationSummary, Canaries, M
 from detector.bundle.contents import CONTACT_SHEET, REPORT
 from detector.bundle.writing import check_free
 from detector.calibration.checks import check_amount, check_classes_reach, check_labels
-from detector.calibration.fitting import fit_scorer
+from detector.calibration.fitting import ScorerFits
 from detector.calibration.hardening import adaptive_successes
 from detector.calibration.measuring import Measurements
 from detector.calibration.report import render_report
@@ -117,7 +117,7 @@ class _Calibration:
 
     @cached_property
     def scorer(self) -> FittedScorer:
-        return fit_scorer(self.measured, seed=self.options.seed, further=self.further)
+        return ScorerFits(self.measured, seed=self.options.seed).fit(further=self.further)
 
     @cached_property
     def calibration(self) -> ConformalCalibration:

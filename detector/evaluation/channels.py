@@ -6,14 +6,16 @@ every kin of attacks left out, so that each attack can be judged by a scorer tha
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.calibration.fitting import fit_scorer
-from detector.evaluation.protocol import Graded, Judge
+from detector.calibration.fitting import ScorerFits
+from detector.evaluation.protocol import BENIGN, CALIBRATION, MILLISECONDS, Graded, Judge
 from detector.evaluation.results import ScorerResult
 from detector.profiles import PathKind
 from detector.scoring.features import feature_names
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
-    from detector.evaluation.material import Material
+    from detector.evaluation.material import Attacked, Material
     from detector.evaluation.results import Detected
     from detector.profiles import PathPlan
     from detector.scoring.fitted import FittedScorer
@@ -134,43 +137,60 @@ class Trials:
         self._material = material
         measured = material.measured
         self._calibration = measured.benign[measured.split.calibration]
+        self._fits = ScorerFits(measured, seed=material.options.calibration.seed)
         self._kin = {model.kin for model, _ in measured.moved.values()}
 
     def fitted(self, columns: NDArray[np.int64], without: str | None = None) -> FittedScorer:
         """A scorer on some features, one kin of attacks left out of training."""
-        seed = self._material.options.calibration.seed
-        return fit_scorer(self._material.measured, seed=seed, columns=columns, without=without)
-
-    def judge(self, scorer: FittedScorer, columns: NDArray[np.int64]) -> Judge:
-        """How a fitted scorer is judged."""
-        material, measured = self._material, self._material.measured
-        return Judge(
-            calibration=Graded(
-                scorer.score(self._calibration[:, columns]), measured.predicted[measured.split.calibration]
-            ),
-            benign=Graded(scorer.score(material.benign.features[:, columns]), material.benign.detection.predicted),
-            rates=material.detector.bundle.manifest.rates,
-            prior_strength=material.options.calibration.prior_strength,
-        )
+        return self._fits.fit(columns, without=without)
 
     def detected(
         self, columns: NDArray[np.int64], without: str | None = None
     ) -> tuple[dict[str, Detected], Judge, float]:
         """Attacks as a scorer on some features detects them; those of one kin alone, where it is left out of training.
 
+        What the scorer says is kept on disk, and found there by an evaluation that is run again.
+
         Returns:
             The figures, what judged them, and the scorer's own milliseconds per image.
         """
+        material, measured = self._material, self._material.measured
+        judged = {name: a for name, a in material.attacked.items() if without is None or a.model.kin == without}
+        arrays, _ = material.store.run(
+            "trial",
+            lambda: self._scores(columns, without, judged),
+            columns=columns.tolist(),
+            without=without,
+            features=self._features_digest,
+            **material.scored_by,
+        )
+        judge = Judge(
+            calibration=Graded(arrays[CALIBRATION], measured.predicted[measured.split.calibration]),
+            benign=Graded(arrays[BENIGN], material.benign.detection.predicted),
+            rates=material.detector.bundle.manifest.rates,
+            prior_strength=material.options.calibration.prior_strength,
+        )
+        attacked = {name: Graded(arrays[name], a.scored.detection.predicted) for name, a in judged.items()}
+        return judge.judge(attacked), judge, float(arrays[MILLISECONDS][0])
+
+    def _scores(self, columns: NDArray[np.int64], without: str | None, judged: Mapping[str, Attacked]) -> Arrays:
+        """What a scorer fitted on some features says of all images, and the milliseconds it takes for one."""
         scorer = self.fitted(columns, without)
         begin = time.perf_counter()
-        judge = self.judge(scorer, columns)
-        spent = 1000 * (time.perf_counter() - begin) / (len(self._calibration) + len(judge.benign.scores))
-        attacked = {
-            name: Graded(scorer.score(a.scored.features[:, columns]), a.scored.detection.predicted)
-            for name, a in self._material.attacked.items()
-            if without is None or a.model.kin == without
-        }
-        return judge.judge(attacked), judge, spent
+        calibration = scorer.score(self._calibration[:, columns])
+        benign = scorer.score(self._material.benign.features[:, columns])
+        spent = 1000 * (time.perf_counter() - begin) / (len(calibration) + len(benign))
+        attacked = {name: scorer.score(a.scored.features[:, columns]) for name, a in judged.items()}
+        return {CALIBRATION: calibration, BENIGN: benign, MILLISECONDS: np.array([spent])} | attacked
+
+    @cached_property
+    def _features_digest(self) -> str:
+        """SHA-256 of all features that are judged; those that are fitted to decide the bundle's digest."""
+        digest = hashlib.sha256(np.ascontiguousarray(self._material.benign.features).data)
+        for name, attack in sorted(self._material.attacked.items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(attack.scored.features).data)
+        return digest.hexdigest()
 
     def left_out(self, columns: NDArray[np.int64], included: Mapping[str, Detected]) -> dict[str, Detected]:
         """Every attack as judged by a scorer that saw nothing of its kin; empty without attacks in training.

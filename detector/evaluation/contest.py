@@ -10,7 +10,7 @@ import numpy as np
 from detector.errors import IsthmusError
 from detector.evaluation.peers.base import PeerData
 from detector.evaluation.peers.registry import available_peers, peers_without_attacks
-from detector.evaluation.protocol import Graded, Judge
+from detector.evaluation.protocol import BENIGN, CALIBRATION, MILLISECONDS, Graded, Judge
 from detector.evaluation.results import ScorerResult
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from detector.evaluation.material import Material
     from detector.evaluation.peers.base import Peer
     from detector.evaluation.peers.registry import PeerFactory
-
-_CALIBRATION = "calibration images"
-_BENIGN = "benign test images"
 
 
 def peer_results(material: Material, factories: Iterable[PeerFactory] | None = None) -> list[ScorerResult]:
@@ -56,8 +53,8 @@ def _result(material: Material, peer: Peer) -> ScorerResult:
     measured, (calibration, benign, _) = material.measured, material.options.peer_images
     predicted = measured.predicted[measured.split.calibration[:calibration]]
     judge = Judge(
-        calibration=Graded(arrays[_CALIBRATION], predicted),
-        benign=Graded(arrays[_BENIGN], material.benign.detection.predicted[:benign]),
+        calibration=Graded(arrays[CALIBRATION], predicted),
+        benign=Graded(arrays[BENIGN], material.benign.detection.predicted[:benign]),
         rates=material.detector.bundle.manifest.rates,
         prior_strength=material.options.calibration.prior_strength,
     )
@@ -70,7 +67,7 @@ def _result(material: Material, peer: Peer) -> ScorerResult:
         source=peer.source,
         needs_attacks=peer.needs_attacks,
         forwards_per_image=peer.forwards_per_image,
-        milliseconds_per_image=float(arrays["milliseconds"][0]),
+        milliseconds_per_image=float(arrays[MILLISECONDS][0]),
         attacks=judge.judge(attacked),
         left_out={},
         false_positives=judge.false_positives(),
@@ -83,8 +80,8 @@ def _scores(material: Material, peer: Peer) -> Arrays:
     rows = measured.split.fit
     calibration, benign, attacked = material.options.peer_images
     images = {
-        _CALIBRATION: measured.images_at(measured.split.calibration[:calibration]),
-        _BENIGN: material.benign.images[:benign],
+        CALIBRATION: measured.images_at(measured.split.calibration[:calibration]),
+        BENIGN: material.benign.images[:benign],
     }
     images |= {name: attack.scored.images[:attacked] for name, attack in material.attacked.items()}
     with material.progress.stage(f"Peer: {peer.name}", sum(len(part) for part in images.values())) as advance:
@@ -103,7 +100,7 @@ def _scores(material: Material, peer: Peer) -> Arrays:
         for name, part in images.items():
             begin = time.perf_counter()
             arrays[name] = np.asarray(peer.score(part), np.float32)
-            if name == _BENIGN:
-                arrays["milliseconds"] = np.array([1000 * (time.perf_counter() - begin) / len(part)])
+            if name == BENIGN:
+                arrays[MILLISECONDS] = np.array([1000 * (time.perf_counter() - begin) / len(part)])
             advance(len(part))
     return arrays

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
     from detector.evaluation.metrics import RealisedRate
     from detector.verdicts import TargetRates
+
+CALIBRATION: Final = "calibration images"
+BENIGN: Final = "benign test images"
+MILLISECONDS: Final = "milliseconds"
+"""Names under which what a scorer says is kept, beside those of the attacks."""
 
 _FEWEST = 2  # attacked images, for an interval
 

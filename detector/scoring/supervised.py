@@ -62,6 +62,7 @@ def fit_supervised(
     corrupted: Float32Array | None = None,
     doubt: int | None = None,
     residuals: NDArray[np.int64] | None = None,
+    tails: Mapping[str, Tail] | None = None,
     seed: int = 0,
 ) -> FittedScorer:
     """Fit on benign features and on those of successful attacks.
@@ -76,6 +77,7 @@ def fit_supervised(
         corrupted: float32 (K, features) of images that are benign, but not as they were taken; K may be 0.
         doubt: Which of the features is the loss at the image; None does without this part of the score.
         residuals: Which of the features are of noise residuals; None does without their own tail.
+        tails: Of `fit_tails` for the same benign and corrupted images; None fits them.
         seed: Of the features each split may look at.
 
     Raises:
@@ -89,15 +91,29 @@ def fit_supervised(
             f"not {len(benign)} and {total}; give more images or use --scorer one-class"
         )
     usual, weights = _usual(benign, corrupted)
-    tails = {PROFILE_TAIL: fit_tail(usual, np.arange(benign.shape[1]), quantile=_TAIL_QUANTILE)}
-    if residuals is not None:
-        tails[RESIDUAL_TAIL] = fit_tail(benign, residuals, quantile=_RESIDUAL_TAIL_QUANTILE)
+    if tails is None:
+        tails = fit_tails(benign, corrupted=corrupted, residuals=residuals)
     features = np.concatenate([usual, *groups])
     adversarial = np.arange(len(features)) >= len(usual)
     weights += [np.full(len(g), sum(map(np.sum, weights)) / len(groups) / len(g)) for g in groups]
     trees = HistGradientBoostingClassifier(**_TREES, random_state=seed)
     trees.fit(_rounded(features), adversarial, sample_weight=np.concatenate(weights))
     return FittedScorer(NAME, _graph(trees, tails, doubt).SerializeToString(deterministic=True))
+
+
+def fit_tails(
+    benign: Float32Array, *, corrupted: Float32Array | None = None, residuals: NDArray[np.int64] | None = None
+) -> dict[str, Tail]:
+    """The one-class tails of a supervised scorer, which no attack has a part in; arguments as for `fit_supervised`.
+
+    Raises:
+        CalibrationError: Too few benign images.
+    """
+    usual, _ = _usual(benign, corrupted)
+    tails = {PROFILE_TAIL: fit_tail(usual, np.arange(benign.shape[1]), quantile=_TAIL_QUANTILE)}
+    if residuals is not None:
+        tails[RESIDUAL_TAIL] = fit_tail(benign, residuals, quantile=_RESIDUAL_TAIL_QUANTILE)
+    return tails
 
 
 def _rounded(features: Float32Array) -> Float32Array:
