@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-_TOOLS = ("numpy", "onnx", "onnx2torch", "onnxruntime-gpu", "pillow", "scikit-learn", "torch")
+_TOOLS = ("numpy", "onnx", "onnx2torch", "onnxruntime", "onnxruntime-gpu", "pillow", "scikit-learn", "torch")
 
 
 def project_version() -> str:

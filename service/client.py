@@ -19,6 +19,7 @@ from isthmus.v1 import detector_pb2 as pb
 from isthmus.v1 import detector_pb2_grpc
 from service.access import Access
 from service.client_stream import score_stream, score_stream_async
+from service.connections import BALANCED
 from service.requests import Image, Images, Wishes, requests_for, shifted
 from service.results import DetectorDescription, ScoredImage
 from service.status import from_rpc_error
@@ -31,6 +32,7 @@ _PLAIN: Final = Access()
 _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.max_receive_message_length", -1),  # replies with profiles pass gRPC's 4 MiB
     ("grpc.max_send_message_length", -1),
+    BALANCED,
 )
 
 

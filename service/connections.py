@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 _HANDSHAKE_SECONDS: Final = 10
@@ -19,9 +20,19 @@ begins and takes back, thousands in a packet, would cost some ten kilobytes."""
 _MILLISECONDS: Final = 1000
 
 
-def connection_options() -> list[tuple[str, int]]:
-    """Options of a gRPC server for its connections."""
+BALANCED: Final = ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]}))
+"""Option of a client: its calls take turns between all addresses that a name has, instead of all going to one."""
+
+
+def connection_options(*, max_age: float) -> list[tuple[str, int]]:
+    """Options of a gRPC server for its connections.
+
+    Args:
+        max_age: Seconds after which a client is asked to connect anew; calls under way are finished. 0 never asks.
+    """
+    ageing = [("grpc.max_connection_age_ms", round(max_age * _MILLISECONDS))] if max_age else []
     return [
+        *ageing,
         ("grpc.max_concurrent_streams", _CALLS),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_SECONDS * _MILLISECONDS),
         ("grpc.max_connection_idle_ms", _IDLE_SECONDS * _MILLISECONDS),

@@ -318,7 +318,7 @@ def _new_server(settings: ServiceSettings, metrics: RpcMetrics, tracer: Tracer |
         ("grpc.so_reuseport", 0),  # else a second server would take half of the connections without a word
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", _UNLIMITED),
-        *connection_options(),
+        *connection_options(max_age=settings.max_connection_age),
     ]
     interceptors: list[grpc.aio.ServerInterceptor] = [ObservingInterceptor(metrics, tracer), ErrorInterceptor()]
     if settings.auth_tokens is not None:

@@ -157,6 +157,13 @@ class ServiceSettings(UpstreamSettings):
         description="Seconds between looks at the bundle's folder, to load it again when it has changed; 0 does not"
         " look (SIGHUP loads it again in any case).",
     )
+    max_connection_age: float = Field(
+        0.0,
+        ge=0,
+        le=86400,
+        description="Seconds after which a client is asked to connect anew, so that clients which balance by themselves"
+        " find new replicas; calls under way are finished. 0 never asks.",
+    )
     drain_delay: float = Field(
         5.0,
         ge=0,

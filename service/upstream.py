@@ -5,7 +5,6 @@ What it answers is not trusted to be what was asked for: names, datatypes, shape
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.access import Access
+from service.connections import BALANCED
 
 DEFAULT_BATCH: Final = 32
 MAX_REPLY_BYTES: Final = 16 << 20
@@ -288,5 +288,5 @@ def _channel_options() -> list[tuple[str, Any]]:
         ("grpc.initial_reconnect_backoff_ms", least),
         ("grpc.min_reconnect_backoff_ms", least),
         ("grpc.max_reconnect_backoff_ms", most),
-        ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+        BALANCED,
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,3 +138,13 @@ def test_these_checks_see_every_kind_of_import(source: str, imported: set[str]) 
 def test_the_public_surface_is_pinned() -> None:
     assert sorted(detector.__all__) == ["Bundle", "Detection", "Detector", "TargetRates", "Verdict", "read_bundle"]
     assert all(hasattr(detector, name) for name in detector.__all__)
+
+
+def test_a_wheel_would_hold_every_package() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join(file.parent.relative_to(ROOT / under).parts)
+        for name, under in (("detector", "."), ("service", "."), ("isthmus", "protos"))
+        for file in (ROOT / under / name).rglob("*.py")
+    }
+    assert set(listed) == found

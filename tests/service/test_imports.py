@@ -14,6 +14,11 @@ def test_importing_the_service_leaves_offline_packages_unloaded(module: str) -> 
     assert found.stdout.strip() == "[]"
 
 
+def test_importing_the_detector_has_onnx_runtime_tell_nobody() -> None:
+    found = run_python("import detector, os; print(os.environ['ORT_DISABLE_TELEMETRY'])")
+    assert found.stdout.strip() == "1"
+
+
 def test_the_detector_knows_no_transport() -> None:
     program = "import detector, sys; print([m for m in ('grpc', 'prometheus_client', 'service') if m in sys.modules])"
     found = run_python(program)
