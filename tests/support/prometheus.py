@@ -72,11 +72,11 @@ class Prometheus:
             f"{rule['name']}: {rule['lastError']}" for group in groups for rule in group["rules"] if "lastError" in rule
         ]
 
-    def until(self, wanted: Callable[[], bool], seconds: float) -> None:
-        """Wait until it is so."""
+    def until(self, wanted: Callable[[], bool], seconds: float, found: Callable[[], object] = lambda: None) -> None:
+        """Wait until it is so; `found` tells what was there instead."""
         deadline = time.monotonic() + seconds
         while not wanted():
-            assert time.monotonic() < deadline, (self.alerts(), self.faults())
+            assert time.monotonic() < deadline, (found(), self.alerts(), self.faults())
             time.sleep(_POLL_SECONDS)
 
     def _get(self, what: str, **parameters: str) -> Any:
