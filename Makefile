@@ -85,6 +85,10 @@ prometheus: ## Debian's Prometheus and promtool into .tools, not installed; test
 
 test: prometheus
 
+.PHONY: test-images
+test-images: $(INSTALLED) ## Carry out every build stage of the Dockerfile in environments of their own (gigabytes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slow -s tests/deploy/test_docker_stages.py
+
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-mlserver build dist demo-output evaluation-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
