@@ -253,7 +253,8 @@ def test_rules_and_dashboards_are_those_of_the_repository() -> None:
     shown = only(manifests, "ConfigMap", "-dashboards")
     assert shown["metadata"]["labels"]["grafana_dashboard"] == "1"
     boards = {file.name: file.read_text() for file in (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")}
-    assert {name: json.loads(text) for name, text in (shown["data"] or {}).items()} == {
+    assert boards
+    assert {name: json.loads(text) for name, text in shown["data"].items()} == {
         name: json.loads(text) for name, text in boards.items()
     }
 
