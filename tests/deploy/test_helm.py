@@ -273,44 +273,6 @@ def test_the_operator_scrapes_every_replica_under_a_job_that_alerts_know(values:
     assert "isthmus" in metrics["metadata"]["name"], "the job's name, by which alerts find servers"
 
 
-@every_set
-def test_replicas_are_whose_who_scales(name: str) -> None:
-    manifests = render(SETS[name])
-    kinds = {each["kind"] for each in manifests}
-    scalers = kinds & {"HorizontalPodAutoscaler", "ScaledObject"}
-    assert ("replicas" in only(manifests, "Deployment")["spec"]) == (not scalers)
-    for kind in scalers:
-        target = only(manifests, kind)["spec"]["scaleTargetRef"]["name"]
-        assert target == only(manifests, "Deployment")["metadata"]["name"]
-
-
-def _adapter() -> dict[str, str]:
-    rules = yaml.safe_load((ROOT / "deploy" / "helm" / "prometheus-adapter.yaml").read_text())["rules"]["custom"]
-    return {rule["name"]["as"]: rule["metricsQuery"] for rule in rules}
-
-
-def test_the_autoscaler_reads_what_the_adapter_makes() -> None:
-    scaler = only(render({"autoscaling": {"kind": "hpa", "engineUtilisation": 0.65}}), "HorizontalPodAutoscaler")
-    metrics = {each["pods"]["metric"]["name"]: each["pods"]["target"] for each in scaler["spec"]["metrics"]}
-    assert set(metrics) == set(_adapter())
-    assert metrics["isthmus_engine_utilisation"] == {"type": "AverageValue", "averageValue": "650m"}
-
-
-def test_queries_name_metrics_that_there_are_and_the_job_that_is_scraped() -> None:
-    manifests = render({"autoscaling": {"kind": "keda"}})
-    triggers = [each["metadata"] for each in only(manifests, "ScaledObject")["spec"]["triggers"]]
-    documented = set(re.findall(r"`(isthmus_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
-    queries = [*(each["query"] for each in triggers), *_adapter().values()]
-    for query in queries:
-        series = set(re.findall(r"\bisthmus_\w+(?={)", query))
-        assert series
-        assert {name.removesuffix("_sum").removesuffix("_count") for name in series} <= documented
-    job = only(manifests, "Service", "-metrics")["metadata"]["name"]
-    for trigger in triggers:
-        selectors = re.findall(r"{(.*?)}", trigger["query"])
-        assert set(selectors) == {f'namespace="{NAMESPACE}", job="{job}"'}
-
-
 @pytest.mark.parametrize("release", ["isthmus", "a", "a-release-whose-name-is-as-long-as-helm-lets-it-be-0123"])
 def test_names_are_short_enough_and_say_isthmus(release: str) -> None:
     for manifest in render(MONITORED, release=release):
