@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
-import kubernetes_validate
+import jsonschema  # type: ignore[import-untyped] # published without types
+import kubernetes_validate  # type: ignore[import-untyped] # likewise
 import yaml
 
 VERSIONS: Final = ("1.35", "1.36", "1.37")
@@ -69,8 +69,8 @@ def _pods(manifest: Manifest) -> list[Manifest]:
         case "InferenceService":
             model = spec["predictor"]["model"]
             container = {name: model[name] for name in ("resources", "env", "args", "ports") if name in model}
-            fields = ("securityContext", "tolerations", "nodeSelector", "serviceAccountName")
-            kept = {name: spec["predictor"][name] for name in fields if name in spec["predictor"]}
+            shared = ("securityContext", "tolerations", "nodeSelector", "serviceAccountName")
+            kept = {name: spec["predictor"][name] for name in shared if name in spec["predictor"]}
             return [_pod(kept | {"containers": [{"name": "model", **container}]})]
         case "ScaledObject":
             behaviour = spec.get("advanced", {}).get("horizontalPodAutoscalerConfig", {}).get("behavior", {})

@@ -139,7 +139,7 @@ def test_the_offline_image_makes_a_detector(build: Build, tmp_path: Path) -> Non
         "PATH": f"{root / PROGRAMS}:/usr/bin:/bin",
     }
     (entry,) = DOCKERFILE.values("offline", "ENTRYPOINT")[-1].exec_form
-    command = [root / PROGRAMS / entry, "demo", "--out", "demo"]
+    command = [str(root / PROGRAMS / entry), "demo", "--out", "demo"]
     shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert (tmp_path / "demo" / "bundle" / "manifest.json").is_file()
