@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from helm_python.chart import Chart, lint
+from helm_python.chart import Chart, lint, package
 
 from service.settings import ENV_PREFIX, ServiceSettings, load_settings
 from tests.deploy.chart import (
@@ -34,6 +34,8 @@ from tests.deploy.dockerfile import Dockerfile
 from tests.deploy.manifests import VERSIONS, check
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.deploy.chart import Values
     from tests.deploy.manifests import Manifest
 
@@ -285,6 +287,14 @@ def test_the_chart_is_of_the_projects_version() -> None:
     with Chart.load(CHART) as chart:
         assert chart.metadata["appVersion"] == PROJECT["version"]
         assert chart.render({}, name=RELEASE)["isthmus/templates/NOTES.txt"]
+
+
+def test_an_archive_of_the_chart_has_what_the_chart_links_to(tmp_path: Path) -> None:
+    with Chart.load(package(CHART, destination=tmp_path)) as archived, Chart.load(CHART) as chart:
+        packed, linked = ({file["name"]: file["data"] for file in each.files} for each in (archived, chart))
+        assert archived.version == chart.version
+    assert {name.split("/")[1] for name in linked} == {"rules", "dashboards"}
+    assert packed == linked
 
 
 def test_what_kubernetes_does_not_know_is_found() -> None:
