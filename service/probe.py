@@ -18,6 +18,7 @@ import socket
 import ssl
 import sys
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,8 +91,10 @@ class Probe:
         ):
             names: Any = (secure.getpeercert() or {}).get("subjectAltName", ())
         for kind, name in names:
-            if kind in {"DNS", "IP Address"}:
+            if kind == "DNS":
                 return str(name).replace("*", "probe")
+            if kind == "IP Address":
+                return str(ip_address(str(name).strip()))
         raise ssl.SSLError(f"{trusted}: a certificate without a name (subjectAltName), which no gRPC client takes")
 
 

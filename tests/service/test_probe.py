@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from service.server import RunningServer
 
 
-@pytest.fixture
-def tls(tmp_path: Path) -> dict[str, Path]:
-    """Settings of mutual TLS; the certificate is for callers' name of the server, as in a cluster."""
+def _mutual_tls(folder: Path, *names: str) -> dict[str, Path]:
+    """Settings of mutual TLS, with a certificate for these names."""
     authority = trustme.CA()
-    files = {name: tmp_path / f"{name}.pem" for name in ("tls_certificate", "tls_key", "tls_client_ca")}
-    made = authority.issue_cert("guard.models.svc", "*.guard.models.svc")
+    files = {name: folder / f"{name}.pem" for name in ("tls_certificate", "tls_key", "tls_client_ca")}
+    made = authority.issue_cert(*names)
     files["tls_certificate"].write_bytes(b"".join(part.bytes() for part in made.cert_chain_pems))
     made.private_key_pem.write_to_path(str(files["tls_key"]))
     authority.cert_pem.write_to_path(str(files["tls_client_ca"]))
     return files
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> dict[str, Path]:
+    """Of callers' name of the server, as in a cluster."""
+    return _mutual_tls(tmp_path, "guard.models.svc", "*.guard.models.svc")
 
 
 async def _probe(server: RunningServer, *flags: str, **settings: object) -> int:
@@ -56,6 +61,13 @@ async def test_tls_is_asked_with_the_certificate_that_the_server_was_given(
     server = await start_server(**tls)
     assert await _probe(server, **tls) == 0
     assert await _probe(server, "--server-certificate", str(tls["tls_certificate"])) == 0
+
+
+@pytest.mark.parametrize("name", ["*.guard.models.svc", "10.1.2.3", "::1"])
+async def test_any_kind_of_name_is_known(start_server: StartServer, tmp_path: Path, name: str) -> None:
+    tls = _mutual_tls(tmp_path, name)
+    server = await start_server(**tls)
+    assert await _probe(server, **tls) == 0
 
 
 async def test_with_mutual_tls_the_probe_shows_the_servers_own_certificate_or_the_one_it_is_given(
