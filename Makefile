@@ -79,6 +79,16 @@ bundles/cifar10:
 calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 classifier
 	$(BIN)/isthmus calibrate $(CIFAR10) --out bundles/cifar10
 
+.PHONY: prometheus
+prometheus: ## Debian's Prometheus and promtool into .tools, not installed; tests that need them are skipped without
+	@sh deploy/prometheus/fetch.sh .tools/prometheus || echo "WARNING: no Prometheus here; tests of rules and monitoring will be SKIPPED" >&2
+
+test: prometheus
+
+.PHONY: test-images
+test-images: $(INSTALLED) ## Carry out every build stage of the Dockerfile in environments of their own (gigabytes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slow -s tests/deploy/test_docker_stages.py
+
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-mlserver build dist demo-output evaluation-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
