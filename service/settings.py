@@ -158,7 +158,7 @@ class ServiceSettings(UpstreamSettings):
         " look (SIGHUP loads it again in any case).",
     )
     max_connection_age: float = Field(
-        0.0,
+        300.0,
         ge=0,
         le=86400,
         description="Seconds after which a client is asked to connect anew, so that clients which balance by themselves"

@@ -11,7 +11,6 @@ import pytest
 
 from isthmus.v1 import detector_pb2 as pb
 from isthmus.v1 import detector_pb2_grpc
-from service.connections import connection_options
 from service.server import RunningServer
 from service.testing import BrightnessScorer
 from tests.service.support import settings_for_tests
@@ -61,8 +60,3 @@ async def test_a_client_that_balances_uses_all(replicas: list[RunningServer]) ->
     assert sum(answered) == CALLS
     # The second connection may be made a few calls later than the first.
     assert min(answered) >= CALLS // 4
-
-
-def test_the_server_ends_no_connection_for_its_age() -> None:
-    """The page says what follows: clients look for new replicas only when a connection ends."""
-    assert not [name for name, _ in connection_options() if "max_connection_age" in name]
