@@ -78,8 +78,8 @@ def judged(tally: Tally, asked: Thresholds) -> list[Bar]:
     """What must hold of every load test, and of this one."""
     bars = [
         Bar("something is answered", f"{tally.answered} of {tally.requests} requests", tally.answered > 0),
-        Bar("every answer is what the bundle says offline", f"{tally.wrong} wrong", not tally.wrong),
-        Bar("the load generator itself has no errors", f"{tally.crashes} errors", not tally.crashes),
+        Bar("all answers as computed offline", f"{tally.wrong} wrong", not tally.wrong),
+        Bar("no errors of the load generator", f"{tally.crashes} errors", not tally.crashes),
     ]
     for name, count, most in (
         ("failed", tally.failed, asked.max_failure_share),
