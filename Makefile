@@ -79,6 +79,17 @@ bundles/cifar10:
 calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 classifier
 	$(BIN)/isthmus calibrate $(CIFAR10) --out bundles/cifar10
 
+.PHONY: loadtest loadtest-distributed bench-generators
+
+loadtest: $(INSTALLED) ## Load the demo's server with locust for 30 s; says whether the bars hold and where the report is
+	$(BIN)/python -m loadtest run --out loadtest-output $(LOADTEST)
+
+loadtest-distributed: $(INSTALLED) ## The same by a locust master and two workers
+	$(BIN)/python -m loadtest run --out loadtest-output --workers 2 $(LOADTEST)
+
+bench-generators: $(INSTALLED) bundles/cifar10 ## Locust beside the asyncio load generator, on the same server in turn
+	$(BIN)/python -m benchmarks.generators bundles/cifar10 $(SHARED)/cifar10/test.zip
+
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-mlserver build dist demo-output evaluation-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-mlserver build dist demo-output evaluation-output loadtest-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

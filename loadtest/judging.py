@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
-from locust.runners import WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 from rich.console import Console
 
 from loadtest.bars import Bar, Tally, bar_table, judged
@@ -14,12 +15,21 @@ from loadtest.users import ANSWERED, REFUSED, WRONG
 if TYPE_CHECKING:
     from locust.env import Environment
 
-_BARS: list[Bar] = []
+_BARS: Final[list[Bar]] = []
+_CLOCKS: Final[list[tuple[float, float]]] = []
+"""Time and this process's CPU time, seconds, when the load began and when it ended."""
+
+
+def look_at_clocks(**_: Any) -> None:
+    """When the load begins and when it ends."""
+    _CLOCKS.append((time.perf_counter(), time.process_time()))
 
 
 def judge(environment: Environment, **_: Any) -> None:
     """Set the exit code: 1 where a bar does not hold. A worker's is its master's business."""
     given: Any = environment.parsed_options
+    if isinstance(environment.runner, MasterRunner):
+        _CLOCKS.clear()  # it does not ask
     if isinstance(environment.runner, WorkerRunner):
         environment.process_exit_code = 0
         return
@@ -28,9 +38,13 @@ def judge(environment: Environment, **_: Any) -> None:
 
 
 def show(**_: Any) -> None:
-    """Print the bars, after everything locust prints."""
+    """Print the bars, after everything locust prints, and what the asking itself cost."""
+    console = Console()
+    if len(_CLOCKS) > 1:
+        (begin, before), (end, after) = _CLOCKS[0], _CLOCKS[-1]
+        console.print(f"this load generator took {(after - before) / (end - begin):.0%} of a core")
     if _BARS:
-        Console().print(bar_table(_BARS))
+        console.print(bar_table(_BARS))
 
 
 def tally_of(environment: Environment) -> Tally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from detector import Detector
 from detector.data.opening import open_images
 from detector.data.source import read_all
 from detector.errors import SettingsError
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from detector import Detector
     from detector.classifiers.base import UInt8Array
 
 _SHARE: Final = 0.1
@@ -111,8 +111,6 @@ def read_mix(
         IsthmusError: The bundle or the images can't be used.
         SettingsError: A share of attacked images, and none given.
     """
-    from detector import Detector  # brings ONNX Runtime, which must not be in a process that forks
-
     if share is None:
         share = 0.0 if attacked is None else _SHARE
     if share and attacked is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from detector.errors import IsthmusError, OverloadedError, ServiceFailedError
 from detector.verdicts import Verdict
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import UInt8Array
 
+Read = TypeVar("Read")
 NATIVE_SERVICE: Final = "isthmus.v1.AdversarialDetector"
 _VERDICTS: Final = tuple(Verdict)
 _SCORE, _VERDICT = "score", "verdict"
@@ -71,6 +73,18 @@ class Api:
         return f"/{self.service}/{method}"
 
 
+def _readable(read: Callable[[bytes], Read]) -> Callable[[bytes], Read]:
+    """The same for bytes of anyone's."""
+
+    def guarded(message: bytes) -> Read:
+        try:
+            return read(message)
+        except (DecodeError, ValueError) as error:
+            raise ServiceFailedError("the reply can't be read") from error
+
+    return guarded
+
+
 def _score_request(pixels: UInt8Array) -> pb.ScoreRequest:
     tensor = pb.ImageTensor(data=pixels.tobytes(), pixel_type=pb.PIXEL_TYPE_UINT8, shape=pixels.shape)
     return pb.ScoreRequest(tensor=tensor)
@@ -96,11 +110,11 @@ NATIVE: Final = Api(
     stream="ScoreStream",
     service=NATIVE_SERVICE,
     request=lambda pixels, _: _score_request(pixels).SerializeToString(),
-    answers=lambda message: _scored(pb.ScoreResponse.FromString(message)),
+    answers=_readable(lambda message: _scored(pb.ScoreResponse.FromString(message))),
     stream_request=lambda pixels, id_: pb.ScoreStreamRequest(
         id=id_, request=_score_request(pixels)
     ).SerializeToString(),
-    stream_answers=_streamed,
+    stream_answers=_readable(_streamed),
 )
 
 
@@ -119,9 +133,9 @@ def oip_api(model: str) -> Api:
         stream="ModelStreamInfer",
         service=INFERENCE_SERVICE,
         request=request,
-        answers=lambda message: _inferred(oip.ModelInferResponse.FromString(message)),
+        answers=_readable(lambda message: _inferred(oip.ModelInferResponse.FromString(message))),
         stream_request=request,
-        stream_answers=_stream_inferred,
+        stream_answers=_readable(_stream_inferred),
     )
 
 

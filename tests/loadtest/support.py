@@ -59,6 +59,8 @@ def loaded(target: Target, folder: Path, *options: str) -> Loaded:
     done = python(*command)
     told = csv.DictReader(file.read_text().splitlines() if file.exists() else [])
     rows = {
-        (row["Type"], row["Name"]): (int(row["Request Count"]), int(row["Failure Count"])) for row in told if row["Type"]
+        (row["Type"], row["Name"]): (int(row["Request Count"]), int(row["Failure Count"]))
+        for row in told
+        if row["Type"]
     }
     return Loaded(done.returncode, done.stdout, rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,9 @@ from isthmus.inference.v2 import inference_pb2 as oip
 from isthmus.v1 import detector_pb2 as pb
 from loadtest.wire import NATIVE, oip_api
 from service.status import to_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OIP = oip_api("isthmus")
 LABELS = b"\x03\0\0\0cat"
@@ -44,6 +49,24 @@ def test_an_incomplete_reply_is_a_failure(outputs: dict[str, bytes], error: str)
 def test_a_label_that_is_cut_off_is_a_failure() -> None:
     with pytest.raises(InvalidInputError):
         OIP.answers(inferred(label=LABELS[:-1], score=SCORE, verdict=VERDICT))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        inferred(label=b"\x01\0\0\0\xff", score=SCORE, verdict=VERDICT),
+        inferred(label=LABELS, score=b"1", verdict=VERDICT),
+    ],
+)
+def test_bytes_that_mean_nothing_are_a_failure(message: bytes) -> None:
+    with pytest.raises(ServiceFailedError, match="can't be read"):
+        OIP.answers(message)
+
+
+@pytest.mark.parametrize("read", [NATIVE.answers, NATIVE.stream_answers, OIP.answers, OIP.stream_answers])
+def test_bytes_that_are_no_message_are_a_failure(read: Callable[[bytes], object]) -> None:
+    with pytest.raises(ServiceFailedError, match="can't be read"):
+        read(b"\xff")
 
 
 def test_an_image_without_an_answer_is_a_failure() -> None:
