@@ -8,27 +8,26 @@ checks every answer, the other one does not. What a request costs its generator 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.serving import load
 from detector.cli.demo_server import ServerProcess
-from loadtest.__main__ import LOCUSTFILE
+from loadtest.__main__ import LOCUSTFILE, shared_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CALLERS: Final = (1, 8, 32)
-_SHARES: Final = (("p50", 0.5), ("p99", 0.99))
 
 
 def locust(target: str, material: list[str], callers: int, seconds: float, *further: str) -> dict[str, float]:
@@ -40,28 +39,18 @@ def locust(target: str, material: list[str], callers: int, seconds: float, *furt
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary", "ScoreUser"]
         command += ["--users", str(callers), "--spawn-rate", "100", "--run-time", f"{seconds:.0f}s"]
-        command += ["--host", target, "--json-file", str(Path(folder) / "stats"), *material, *further]
+        command += ["--host", target, "--csv", str(Path(folder) / "load"), *material, *further]
         done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own command
         if done.returncode:
             raise RuntimeError(f"{done.stdout}\n{done.stderr}")
-        (row,) = json.loads((Path(folder) / "stats.json").read_text())
+        (row, _) = csv.DictReader((Path(folder) / "load_stats.csv").read_text().splitlines())  # and their sum
     cores = sum(int(share) for share in re.findall(r"this load generator took (\d+)% of a core", done.stdout)) / 100
     return {
-        "images_per_second": row["num_requests"] / (row["last_request_timestamp"] - row["start_time"]),
+        "images_per_second": float(row["Requests/s"]),
         "cpu_share": cores,
-        **{name: _quantile(row["response_times"], share) for name, share in _SHARES},
+        "p50": float(row["50%"]) / 1000,
+        "p99": float(row["99%"]) / 1000,
     }
-
-
-def _quantile(counts: dict[str, Any], share: float) -> float:
-    """Seconds, from how often each number of milliseconds occurs."""
-    times = sorted((float(time), count) for time, count in counts.items())
-    left = share * sum(count for _, count in times)
-    for time, count in times:
-        left -= count
-        if left <= 0:
-            return time / 1000
-    raise ValueError("no request was made")
 
 
 def main() -> None:
@@ -77,9 +66,7 @@ def main() -> None:
     generators: dict[str, Callable[[str, int], dict[str, float]]] = {
         "asyncio": lambda target, callers: load(target, 1, callers, given.seconds),
         "locust": lambda target, callers: locust(target, material, callers, given.seconds),
-        "locust, 2 workers": lambda target, callers: locust(
-            target, material, callers, given.seconds, "--processes", "2"
-        ),
+        "locust, 2 workers": lambda target, callers: locust(target, material, callers, given.seconds, *shared_by(2)),
     }
     table = Table("under way", "generator", "images/s", "of asyncio's", "p50", "p99", "CPU ms a request")
     console = Console()

@@ -7,6 +7,7 @@ where the report is. ``images`` makes the demo's bundle and images and says how 
 from __future__ import annotations
 
 import argparse
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -83,10 +84,19 @@ def _run(given: argparse.Namespace, further: Sequence[str]) -> int:
         command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
         command += ["--host", target, "--html", str(report), *material, *_DEFAULTS, *further]
         if given.workers:
-            command += ["--processes", str(given.workers)]
+            command += shared_by(given.workers)
         code = _finished(command)
         sys.stdout.write(f"report      {report}\n")
     return code
+
+
+def shared_by(workers: int) -> list[str]:
+    """Locust's options for a master and so many workers on this machine, beside whatever else runs there."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    # Anyone could be a master's worker, or a worker's master.
+    only_here = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port]
+    return ["--processes", str(workers), *only_here]
 
 
 def _material(given: argparse.Namespace) -> list[str]:

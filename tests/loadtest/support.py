@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -52,15 +52,11 @@ def python(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess
 
 
 def loaded(target: Target, folder: Path, *options: str) -> Loaded:
-    """A short load by locust; `folder` gets its report."""
-    file = folder / "load_stats.csv"
+    """A short load by locust; `folder` gets its statistics. Workers would write over one another's."""
+    file = folder / "stats.json"
     command = ["-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary", "--spawn-rate", "100"]
-    command += ["--host", target.address, "--csv", str(folder / "load"), *target.material, *options]
+    command += ["--host", target.address, "--json-file", str(folder / "stats"), *target.material, *options]
     done = python(*command)
-    told = csv.DictReader(file.read_text().splitlines() if file.exists() else [])
-    rows = {
-        (row["Type"], row["Name"]): (int(row["Request Count"]), int(row["Failure Count"]))
-        for row in told
-        if row["Type"]
-    }
+    told = json.loads(file.read_text()) if file.exists() else []
+    rows = {(row["method"], row["name"]): (row["num_requests"], row["num_failures"]) for row in told}
     return Loaded(done.returncode, done.stdout, rows)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from loadtest.bars import Tally, Thresholds, judged
+from loadtest.bars import Tally, Thresholds, bar_table, judged
 
 GOOD = Tally(answered=90, wrong=0, refused=9, failed=1, seconds=10, p99={"Score": 40, "ScoreStream": 60}, crashes=0)
 ASKED = Thresholds(max_p99=60, max_failure_share=0.01, max_refused_share=0.09, min_rate=9)
@@ -43,3 +45,11 @@ def test_a_load_without_an_answer_fails_whatever_is_asked() -> None:
 def test_the_slowest_kind_of_request_is_named() -> None:
     found = {bar.name: bar.found for bar in judged(GOOD, ASKED)}
     assert found["p99 at most 60 ms"] == "60 ms (ScoreStream)"
+
+
+def test_the_table_says_which_fail() -> None:
+    out = StringIO()
+    Console(file=out, width=100).print(bar_table(judged(replace(GOOD, wrong=2), ASKED)))
+    (failing_row,) = (line for line in out.getvalue().splitlines() if "FAIL" in line)
+    assert "all answers as computed offline" in failing_row
+    assert "2 wrong" in failing_row

@@ -15,6 +15,7 @@ import pytest
 from detector.bundle import read_bundle, write_bundle
 from detector.cli.demo_server import ServerProcess
 from detector.verdicts import TargetRates
+from loadtest.__main__ import shared_by
 from tests.loadtest.support import Target, loaded, python
 from tests.support.commands import environment
 
@@ -41,12 +42,12 @@ def test_answers_of_another_bundle_are_wrong(material: tuple[str, ...], digits_b
     other = tmp_path / "other"
     write_bundle(other, replace(own.manifest, rates=rates), own.parts, attachments={})
     with ServerProcess(other, tmp_path / "log", port=0, metrics_port=0) as server:
-        options = ("ScoreUser", "InferBatchUser", "ScoreStreamUser")
+        options = ("ScoreUser", "InferBatchUser", "ScoreStreamUser", "--html", str(tmp_path / "report.html"))
         done = loaded(Target(server.address, material), tmp_path, *BRIEF, *options)
     assert done.code == 1
     assert {("wrong", name) for name in ("Score", "ModelInfer of 16", "ScoreStream")} <= done.rows.keys()
     assert failed_bars(done.said) == ["all answers as computed offline"]
-    assert "WrongAnswerError('verdict')" in done.said
+    assert re.search(r"WrongAnswerError\(.{1,6}verdict", (tmp_path / "report.html").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_server_that_is_not_there_fails_it(material: tuple[str, ...], tmp_path
 
 def test_workers_without_material_end_it_with_one_line(material: tuple[str, ...], tmp_path: Path) -> None:
     nowhere = Target("127.0.0.1:1", (*material[:2], "--clean", str(tmp_path / "none")))
-    done = loaded(nowhere, tmp_path, "ScoreUser", *BRIEF, "--processes", "2")
+    done = loaded(nowhere, tmp_path, "ScoreUser", *BRIEF, *shared_by(2))
     assert done.code == 1, done.said
     assert f"{tmp_path / 'none'}: no such file or folder" in done.said
     assert "Traceback" not in done.said
