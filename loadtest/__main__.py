@@ -1,7 +1,7 @@
 """The load test's command line: ``python -m loadtest``.
 
 ``run`` starts a server (or takes one that runs), loads it with locust, stops it, and says whether the bars hold and
-where the report is. ``images`` makes the demo's bundle and images and says how to use them.
+where the report is. ``images`` makes the demo's bundle and images and says how to use them; ``options`` explains options.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from detector.cli.progress import Bars
 from detector.cli.stopping import terminated_like_interrupted
 from detector.errors import SettingsError
 from loadtest.demo import demo_material
+from loadtest.options import add_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ def main() -> None:
         help="load a server",
         description="Load a server with locust, without its page. Options that are not listed go to locust:"
         f" the names of users, --users, --run-time, --shape, --max-p99-ms, ...; {' '.join(_DEFAULTS)} unless given."
-        " python -m locust -f loadtest/locustfile.py --help explains them.",
+        " python -m loadtest options and locust --help explain them.",
         allow_abbrev=False,
     )
     running.add_argument("--out", type=Path, default=Path("loadtest-output"), help="folder of the report (%(default)s)")
@@ -54,13 +55,24 @@ def main() -> None:
     running.add_argument("--workers", type=int, default=0, help="processes that share the load; 0: this one alone")
     images = commands.add_parser("images", help="make the demo's bundle and images")
     images.add_argument("--out", type=Path, default=Path("loadtest-output"), help="where to (%(default)s)")
+    commands.add_parser("options", help="explain the options that this load test adds to locust's")
     given, further = parser.parse_known_args()
     with clear_errors(), terminated_like_interrupted():
         if given.command == "run":
             sys.exit(_run(given, further))
         if further:
             parser.error(f"unrecognised: {' '.join(further)}")
-        _images(given.out)
+        if given.command == "images":
+            _images(given.out)
+        else:
+            _explain()
+
+
+def _explain() -> None:
+    """Locust's own --help does not look into locustfiles."""
+    own = argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False)
+    add_options(own)
+    own.print_help()
 
 
 def _images(out: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from loadtest.options import Traffic, add_options, shape_of, thresholds_of
 from loadtest.shapes import ShapeName
+from tests.loadtest.support import python
 
 PAGE = (Path(__file__).parents[2] / "docs" / "loadtest.md").read_text()
 
@@ -61,3 +62,9 @@ def test_values_out_of_range_are_refused(wrong: tuple[str, str], capsys: pytest.
     with pytest.raises(SystemExit):
         parser().parse_args(wrong)
     assert f"argument {wrong[0]}: invalid" in capsys.readouterr().err
+
+
+def test_the_command_explains_every_option() -> None:
+    done = python("-m", "loadtest", "options")
+    assert done.returncode == 0
+    assert all(f"  {name}" in done.stdout for name in options())
