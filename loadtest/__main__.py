@@ -1,7 +1,8 @@
 """The load test's command line: ``python -m loadtest``.
 
 ``run`` starts a server (or takes one that runs), loads it with locust, stops it, and says whether the bars hold and
-where the report is. ``images`` makes the demo's bundle and images and says how to use them; ``options`` explains options.
+where the report is. ``images`` makes the demo's bundle and images and says how to use them.
+``options`` explains the options that go to locust.
 """
 
 from __future__ import annotations

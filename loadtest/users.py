@@ -217,9 +217,9 @@ class StreamUser(GuardUser):
         """One stream."""
         del due  # a stream's requests wait for one another
         asked: list[tuple[str, Drawn, float]] = []
-        window = Semaphore(self.traffic.stream_window)
+        window, over = Semaphore(self.traffic.stream_window), Event()
         call = self.method("stream_stream", self.api.stream)(
-            self._requests(asked, window),
+            self._requests(asked, window, over),
             timeout=self.traffic.timeout * self.traffic.stream_requests,
             metadata=self.prepared.access.metadata,
         )
@@ -236,11 +236,15 @@ class StreamUser(GuardUser):
                 asked[answered:], ServiceFailedError("the server ended the stream"), "the stream ended too early"
             )
         finally:
+            over.set()
+            window.release()  # who waits for it would wait for ever
             call.cancel()
 
-    def _requests(self, asked: list[tuple[str, Drawn, float]], window: Semaphore) -> Iterator[bytes]:
+    def _requests(self, asked: list[tuple[str, Drawn, float]], window: Semaphore, over: Event) -> Iterator[bytes]:
         for _ in range(self.traffic.stream_requests):
             window.acquire()
+            if over.is_set():
+                return
             drawn = self.mix.draw(1, self.random)
             asked.append((self.next_id(), drawn, time.perf_counter()))
             yield self.api.stream_request(drawn.pixels, asked[-1][0])
