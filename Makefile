@@ -28,11 +28,11 @@ demo: $(INSTALLED) ## Build a detector on scikit-learn's digits, serve it, attac
 serve: $(INSTALLED) ## The demo, but the server is left running and it says how to call it
 	$(BIN)/isthmus demo --out demo-output --keep-serving
 
-test: lint ## Lint, type-check and test; about 11 minutes on 2 slow cores
+test: lint prometheus ## Lint, type-check and test; about 11 minutes on 2 slow cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
-test-slow: $(INSTALLED) ## The heavier replications, which `make test` leaves out
-	$(BIN)/python -m pytest -m slow
+test-slow: $(INSTALLED) ## The heavier replications, which `make test` leaves out, but for the images' (test-images)
+	$(BIN)/python -m pytest -m slow --ignore tests/deploy/test_docker_stages.py
 
 lint: $(INSTALLED) ## Ruff and mypy strict
 	$(BIN)/ruff check .
@@ -83,12 +83,21 @@ calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 
 prometheus: ## Debian's Prometheus and promtool into .tools, not installed; tests that need them are skipped without
 	@sh deploy/prometheus/fetch.sh .tools/prometheus || echo "WARNING: no Prometheus here; tests of rules and monitoring will be SKIPPED" >&2
 
-test: prometheus
-
 .PHONY: test-images
 test-images: $(INSTALLED) ## Carry out every build stage of the Dockerfile in environments of their own (gigabytes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slow -s tests/deploy/test_docker_stages.py
 
+.PHONY: loadtest loadtest-distributed bench-generators
+
+loadtest: $(INSTALLED) ## Load the demo's server with locust for 30 s; says whether the bars hold and where the report is
+	$(BIN)/python -m loadtest run --out loadtest-output $(LOADTEST)
+
+loadtest-distributed: $(INSTALLED) ## The same by a locust master and two workers
+	$(BIN)/python -m loadtest run --out loadtest-output --workers 2 $(LOADTEST)
+
+bench-generators: $(INSTALLED) bundles/cifar10 ## Locust beside the asyncio load generator, on the same server in turn
+	$(BIN)/python -m benchmarks.generators bundles/cifar10 $(SHARED)/cifar10/test.zip
+
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-mlserver build dist demo-output evaluation-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .venv-mlserver build dist demo-output evaluation-output loadtest-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,6 +29,7 @@ from benchmarks.arrivals import ANSWERED, REFUSED, WRONG, Outcome, command, coun
 from benchmarks.serving import load
 from benchmarks.watching import Holdings
 from detector.cli.demo_server import ServerProcess
+from loadtest.bars import Bar, bar_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,15 +81,6 @@ class Memory:
         warm = resident[(at > _WARM_UP * until) & (at <= until)]
         third = max(1, len(warm) // 3)
         return float(np.median(warm[-third:]) / np.median(warm[:third]) - 1)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """Something that must hold."""
-
-    name: str
-    found: str
-    holds: bool
 
 
 def bars(steady: Sequence[Outcome], overload: Sequence[Outcome], alone: Sequence[Outcome], growth: float) -> list[Bar]:
@@ -185,10 +177,7 @@ def _show(loads: dict[str, list[Outcome]], held: Sequence[Bar], title: str) -> N
         times = [f"{1000 * quantile(outcomes, share):.1f}" for share in (0.5, 0.99)]
         table.add_row(name, *map(str, numbers), *times)
     console.print(table)
-    verdicts = Table("bar", "found", "")
-    for bar in held:
-        verdicts.add_row(bar.name, bar.found, "pass" if bar.holds else "FAIL")
-    console.print(verdicts)
+    console.print(bar_table(held))
 
 
 if __name__ == "__main__":

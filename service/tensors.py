@@ -262,15 +262,17 @@ def _files(request: oip.ModelInferRequest) -> list[bytes]:
     if len(tensor.shape) != 1:
         raise InvalidInputError(f"of BYTES must be [N], not {list(tensor.shape)}", field="inputs[0].shape")
     files = (
-        _split(request.raw_input_contents[0]) if request.raw_input_contents else list(tensor.contents.bytes_contents)
+        split_elements(request.raw_input_contents[0])
+        if request.raw_input_contents
+        else list(tensor.contents.bytes_contents)
     )
     if len(files) != tensor.shape[0]:
         raise InvalidInputError(f"says {tensor.shape[0]} images, there are {len(files)}", field="inputs[0].shape")
     return files
 
 
-def _split(raw: bytes) -> list[bytes]:
-    """Elements that each stand behind their length."""
+def split_elements(raw: bytes) -> list[bytes]:
+    """Elements that each stand behind their length, as those of BYTES do."""
     files: list[bytes] = []
     at = 0
     while at < len(raw):

@@ -53,7 +53,8 @@ def _sources(*folders: str) -> list[Path]:
 
 DETECTOR = [file for file in _sources("detector") if (ROOT / "detector" / "cli") not in file.parents]
 SERVICE = _sources("service")
-EVERYTHING = _sources("detector", "service", "benchmarks", "tests", "protos")
+LOADTEST = _sources("loadtest")
+EVERYTHING = _sources("detector", "service", "loadtest", "benchmarks", "tests", "protos")
 
 
 def _named(file: Path) -> str:
@@ -106,6 +107,16 @@ def test_the_service_knows_no_offline_package_and_of_the_detector_what_serves(fi
     assert not _tops(file) & OFFLINE
     taken = {name for name in _imported(_tree(file)) if name.split(".")[0] == "detector"}
     assert taken <= set(SERVING)
+
+
+@pytest.mark.parametrize("file", LOADTEST, ids=_named)
+def test_load_tests_know_no_offline_package(file: Path) -> None:
+    assert not _tops(file) & OFFLINE
+
+
+@pytest.mark.parametrize("file", DETECTOR + SERVICE, ids=_named)
+def test_what_is_loaded_knows_no_load_test(file: Path) -> None:
+    assert not _tops(file) & {"loadtest", "locust", "gevent", "benchmarks"}
 
 
 @pytest.mark.parametrize("file", EVERYTHING, ids=_named)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from detector.cli.errors import clear_errors
 from detector.cli.progress import Bars
+from detector.cli.stopping import terminated_like_interrupted
 from detector.errors import ServiceFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
     from detector.cli.demo_digits import DemoDetector
@@ -46,7 +43,7 @@ def demo(
     Trains a small classifier, calibrates a detector on images held out from it, starts the real server, sends it clean,
     noisy and attacked digits, and shows what it answers. Takes about half a minute.
     """
-    with clear_errors(), _terminated_like_interrupted():
+    with clear_errors(), terminated_like_interrupted():
         from rich.console import Console
 
         from detector.cli.demo_digits import build_demo
@@ -111,17 +108,3 @@ def _stop(server: ServerProcess, console: Console) -> None:
     if code != 0:
         raise ServiceFailedError(f"the server exited with {code} instead of 0 when told to stop")
     console.print("stopped     by SIGTERM, exit code 0")
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM as Ctrl-C, so that the server never outlives the demo."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

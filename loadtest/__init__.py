@@ -1,0 +1,1 @@
+"""Load tests: locust users who check every answer, arrival shapes, thresholds. See docs/loadtest.md."""
