@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from detector.shards.base import Compute, Job, Models, Task
     from detector.shards.recipe import ModelRecipe
 
-_RETRIES = 3  # of a shard whose worker died
 _AHEAD = 2  # shards under way for each worker, so that none waits for its next one
 
 
@@ -57,14 +56,15 @@ class RayRunner:
     Args:
         ray: The module, connected.
         recipe: How workers open their models, once in each process.
+        retries: Of a shard whose worker died.
     """
 
-    def __init__(self, ray: Any, recipe: ModelRecipe) -> None:
+    def __init__(self, ray: Any, recipe: ModelRecipe, *, retries: int = 3) -> None:
         self._ray = ray
         self._key = recipe.key
         self._recipe = ray.put(recipe)
-        self._run = ray.remote(num_cpus=recipe.threads, max_retries=_RETRIES)(compute_shard)
-        self._threads = recipe.threads
+        self._run = ray.remote(num_cpus=recipe.threads, max_retries=retries)(compute_shard)
+        self._threads, self._retries = recipe.threads, retries
 
     @property
     def workers(self) -> int:
@@ -112,7 +112,7 @@ class RayRunner:
         except self._ray.exceptions.RayError as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ScaleOutError(
-                f"{where}: Ray gave it up after {_RETRIES} retries: {type(error).__name__} ({reason}); what is "
+                f"{where}: Ray gave it up after {self._retries} retries: {type(error).__name__} ({reason}); what is "
                 "finished is kept, and the same command goes on from there"
             ) from error
         if isinstance(found, Refused):
