@@ -205,7 +205,7 @@ def _show_memory(amount: Amount, given: argparse.Namespace, console: Console) ->
 
 
 def unit_costs(bundle: Bundle) -> tuple[UnitCosts, int]:
-    """Measure a bundle's classifier on one thread: seconds per image, and how many features a profile has."""
+    """Measure a bundle's classifier on one thread: processor seconds per image, and how many features a profile has."""
     import torch
 
     from detector.classifiers.onnx_gradients import load_onnx_gradients
@@ -235,12 +235,12 @@ def unit_costs(bundle: Bundle) -> tuple[UnitCosts, int]:
 
 
 def _seconds(work: Callable[[], object], rounds: int = 5) -> float:
-    """The median of a few runs, after one that warms up."""
+    """The processor's time, which others on a busy machine don't lengthen: median of a few runs, after a warm-up."""
     times = []
     for _ in range(rounds + 1):
-        begin = time.perf_counter()
+        begin = time.process_time()
         work()
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     return statistics.median(times[1:])
 
 

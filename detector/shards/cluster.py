@@ -63,6 +63,8 @@ def local_cluster(cpus: int | None = None) -> Iterator[Any]:
         # Ray turns a loopback address into that of the network, and binds all interfaces, unless it is told that this
         # system knows no clusters.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # Shards are no less urgent than they are without Ray, which would let anything else go first.
+        "RAY_worker_niceness": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
