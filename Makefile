@@ -79,6 +79,12 @@ bundles/cifar10:
 calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 classifier
 	$(BIN)/isthmus calibrate $(CIFAR10) --out bundles/cifar10
 
+.PHONY: bench-capacity
+bench-capacity: $(INSTALLED) bundles/cifar10 ## Replicas for 200 images/s, two replicas beside one, a calibration of a million images
+	$(BIN)/python -m benchmarks.capacity replicas bundles/cifar10 --images-per-second 200
+	$(BIN)/python -m benchmarks.capacity scaling bundles/cifar10
+	$(BIN)/python -m benchmarks.capacity calibration bundles/cifar10
+
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-mlserver build dist demo-output evaluation-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

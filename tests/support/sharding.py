@@ -27,8 +27,9 @@ OPTIONS = replace(
     OPTIONS,
     # Three shards of prototypes, and two of those attacks that draw numbers.
     prototypes=replace(OPTIONS.prototypes, batch=8, jitter=1, steps=25),
-    attacks=(fgsm(8), pgd(8, steps=5), spatial(tries=5), unconstrained(steps=35)),
-    attack_images=150,
+    attacks=(fgsm(8), pgd(8, steps=3), spatial(tries=3), unconstrained(steps=33)),
+    attack_images=135,
+    corrupted_copies=1,
 )
 """A calibration in which every kind of shard is there more than once."""
 
