@@ -8,6 +8,7 @@ multiplies them out for a calibration of any size, with its memory and its disk 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -119,28 +120,49 @@ def _add_scaling(parser: argparse.ArgumentParser) -> None:
 def scaling(given: argparse.Namespace, console: Console) -> None:
     """Measure two single-threaded replicas beside one, in turns."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        addresses = [
+        servers = [
             stack.enter_context(
                 ServerProcess(
                     given.bundle, Path(folder, f"{number}.log"), port=0, metrics_port=0, flags=("--threads", "1")
                 )
-            ).address
+            )
             for number in range(2)
         ]
 
-        def answered(some: list[str]) -> float:
-            calls = [pool.submit(load, address, images=8, callers=2, seconds=given.seconds) for address in some]
-            return sum(call.result()["images_per_second"] for call in calls)
+        def answered(*some: ServerProcess) -> tuple[float, float]:
+            """Images per second, and per second of the processor that the servers used."""
+            before = sum(processor_seconds(server.pid) for server in some)
+            calls = [pool.submit(load, one.address, images=8, callers=2, seconds=given.seconds) for one in some]
+            done = [call.result() for call in calls]
+            used = sum(processor_seconds(server.pid) for server in some) - before
+            return sum(one["images_per_second"] for one in done), sum(one["images"] for one in done) / used
 
-        table = Table("round", "one, images/s", "two, images/s", "two / one")
+        table = Table(
+            "round", "one, images/s", "two, images/s", "two / one", "per processor second: one", "two", "ratio"
+        )
+        for server in servers:
+            answered(server)  # warms it up
         ratios = []
         for turn in range(given.rounds):
-            one = [answered([address]) for address in addresses]
-            both = answered(addresses)
-            ratios.append(both / statistics.mean(one))
-            table.add_row(str(turn + 1), f"{statistics.mean(one):.1f}", f"{both:.1f}", f"{ratios[-1]:.2f}")
+            one = np.mean([answered(server) for server in servers], axis=0)
+            both = np.array(answered(*servers))
+            ratios.append(both / one)
+            figures = [
+                f"{x:.{digits}f}" for x, digits in zip((*one, *both, *ratios[-1]), (1, 1, 1, 1, 2, 2), strict=True)
+            ]
+            table.add_row(str(turn + 1), figures[0], figures[2], figures[4], figures[1], figures[3], figures[5])
     console.print(table)
-    console.print(f"two replicas answer {statistics.median(ratios):.2f} times what one does (median)")
+    wall, processor = np.median(ratios, axis=0)
+    console.print(
+        f"two replicas answer {wall:.2f} times what one does, and {processor:.2f} times as much per processor second"
+    )
+
+
+def processor_seconds(process: int) -> float:
+    """What a process has used so far, all its threads together."""
+    # After the name, which may hold anything: the 14th and 15th fields of the line are user and system time.
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _add_calibration(parser: argparse.ArgumentParser) -> None:

@@ -82,6 +82,7 @@ class ModelRecipe:
         gradient_graph: uint8, the graph that gradients are made from, where they come from no file.
         gradient_spec: How they want their images.
         gradient_kind: What they put out.
+        devices: What they run on where the run was started.
         threads: CPU threads of each worker.
         tools: Versions of what decides numbers.
     """
@@ -96,6 +97,7 @@ class ModelRecipe:
     gradient_graph: UInt8Array
     gradient_spec: ImageSpec
     gradient_kind: OutputKind
+    devices: tuple[str, ...]
     threads: int
     tools: Mapping[str, str]
 
@@ -112,7 +114,7 @@ class ModelRecipe:
         """Open the models in this process, and set torch's threads.
 
         Raises:
-            ClassifierError: They can't be opened here, or other versions are installed here.
+            ClassifierError: They can't be opened here, or other devices or versions are here.
         """
         import torch
 
@@ -133,7 +135,10 @@ class ModelRecipe:
             output_name=self.output_name,
             name=self.name,
         )
-        return Models(classifier, self._open_gradients())
+        models = Models(classifier, self._open_gradients())
+        if (found := _devices(classifier, models.gradients)) != self.devices:
+            raise ClassifierError(f"a worker would run {found}, and here it is {self.devices}: numbers would differ")
+        return models
 
     def _open_gradients(self) -> TorchClassifier | None:
         if self.gradients is None:
@@ -172,9 +177,14 @@ def model_recipe(inputs: CalibrationInputs, *, threads: int) -> ModelRecipe:
         gradient_graph=_bytes((loaded.untapped or loaded.model) if own else b""),
         gradient_spec=gradients.spec if gradients is not None else classifier.spec,
         gradient_kind=gradients.output_kind if gradients is not None else classifier.output_kind,
+        devices=_devices(classifier, gradients),
         threads=threads,
         tools=tool_versions(),
     )
+
+
+def _devices(classifier: OnnxClassifier, gradients: TorchClassifier | None) -> tuple[str, ...]:
+    return (classifier.description, *([f"gradients on {gradients.device}"] if gradients is not None else []))
 
 
 def file_digest(file: Path) -> str:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from detector.cli.main import app
-from detector.errors import ClassifierError, MissingExtraError, ScaleOutError
+from detector.errors import MissingExtraError, ScaleOutError
 from detector.shards import cluster
 from detector.shards.cluster import joined_cluster, local_cluster
-from detector.shards.recipe import GradientOrigin, model_recipe
-from tests.support.calibrating import digits_inputs
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from detector.embedded import EmbeddedDefault
 
 GIVEN = ("--classifier", "model.onnx", "--images", "images.npz", "--out", "out")
 
@@ -64,22 +55,3 @@ def test_options_that_contradict_each_other_are_refused(options: tuple[str, ...]
     result = CliRunner().invoke(app, ["calibrate", *GIVEN, *options], env={"COLUMNS": "300", "NO_COLOR": "1"})
     assert result.exit_code == 2
     assert message in result.stderr
-
-
-def test_gradients_that_are_another_file_elsewhere_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "model.pt2"
-    file.write_bytes(b"one")
-    origin = GradientOrigin.of(file)
-    origin.check()
-    file.write_bytes(b"two")
-    with pytest.raises(ClassifierError, match=r"model\.pt2: another file on this machine"):
-        origin.check()
-    file.unlink()
-    with pytest.raises(ClassifierError, match=r"model\.pt2: not on this machine"):
-        origin.check()
-
-
-def test_other_versions_on_a_worker_are_refused(digits: EmbeddedDefault) -> None:
-    recipe = model_recipe(digits_inputs(digits), threads=1)
-    with pytest.raises(ClassifierError, match=r"other versions are installed on a worker.*instead of 0\.1"):
-        replace(recipe, tools={**recipe.tools, "numpy": "0.1"}).open()
