@@ -8,7 +8,8 @@ TORCH := torch==2.13.0
 SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers clean
+.PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers
+.PHONY: bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -79,15 +80,11 @@ bundles/cifar10:
 calibrate-cifar10: $(INSTALLED) ## Calibrate a detector for the shared CIFAR-10 classifier
 	$(BIN)/isthmus calibrate $(CIFAR10) --out bundles/cifar10
 
-.PHONY: prometheus
 prometheus: ## Debian's Prometheus and promtool into .tools, not installed; tests that need them are skipped without
 	@sh deploy/prometheus/fetch.sh .tools/prometheus || echo "WARNING: no Prometheus here; tests of rules and monitoring will be SKIPPED" >&2
 
-.PHONY: test-images
 test-images: $(INSTALLED) ## Carry out every build stage of the Dockerfile in environments of their own (gigabytes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slow -s tests/deploy/test_docker_stages.py
-
-.PHONY: loadtest loadtest-distributed bench-generators
 
 loadtest: $(INSTALLED) ## Load the demo's server with locust for 30 s; says whether the bars hold and where the report is
 	$(BIN)/python -m loadtest run --out loadtest-output $(LOADTEST)
@@ -97,6 +94,11 @@ loadtest-distributed: $(INSTALLED) ## The same by a locust master and two worker
 
 bench-generators: $(INSTALLED) bundles/cifar10 ## Locust beside the asyncio load generator, on the same server in turn
 	$(BIN)/python -m benchmarks.generators bundles/cifar10 $(SHARED)/cifar10/test.zip
+
+bench-capacity: $(INSTALLED) bundles/cifar10 ## Replicas for 200 images/s, two replicas beside one, a calibration of a million images
+	$(BIN)/python -m benchmarks.capacity replicas bundles/cifar10 --images-per-second 200
+	$(BIN)/python -m benchmarks.capacity scaling bundles/cifar10
+	$(BIN)/python -m benchmarks.capacity calibration bundles/cifar10
 
 clean: ## Remove everything that was built
 	rm -rf .venv .tools .venv-mlserver build dist demo-output evaluation-output loadtest-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -59,6 +59,7 @@ async def _load(
     warm = [ended - started for started, ended in calls if started >= first + _WARM_UP]
     low, middle, high = np.quantile(warm or [ended - started for started, ended in calls], [0.5, 0.9, 0.99]).tolist()
     return {
+        "images": images * len(calls),
         "images_per_second": images * len(calls) / elapsed,
         "p50": low,
         "p90": middle,

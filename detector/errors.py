@@ -24,6 +24,7 @@ The tree (the transport maps each branch to one status code, in one place)::
     |   `-- GradientsUnavailableError  no way to differentiate it
     +-- DataError                  a folder, zip, npz or data set can't be read, or has the wrong labels
     +-- CalibrationError           there is not enough, or not the right, data to calibrate
+    +-- ScaleOutError              work spread over a Ray cluster can't be started there, or was given up there
     `-- MissingExtraError          an optional dependency is not installed; says which extra brings it
 """
 
@@ -167,6 +168,10 @@ class DataError(IsthmusError):
 
 class CalibrationError(IsthmusError):
     """There is not enough, or not the right, data to calibrate."""
+
+
+class ScaleOutError(IsthmusError):
+    """Work can't be spread over a Ray cluster, or the cluster gave it up."""
 
 
 class MissingExtraError(IsthmusError):

@@ -26,20 +26,19 @@ _LEAST_STEPS = 32  # the paper's statistics stop no earlier
 _FEW = 5  # images of a class say less about it than all images do
 
 
-def unconstrained_attack(target: AttackTarget, *, steps: int) -> Attack:
-    """Make the attack ready: it stops where a typical real image of the class in `target` is.
+def unconstrained_attack(classifier: TorchClassifier, typical: Float32Array, *, steps: int) -> Attack:
+    """Make the attack ready: it stops where a typical real image of the goal is.
 
     Args:
-        target: Its images and their classes say what is typical; its classifier is attacked.
+        classifier: What is attacked.
+        typical: float32 (classes,), from `typical_losses`.
         steps: Adam's, at most.
 
     Returns:
         What moves images to the classes it is given. It draws no random numbers.
     """
-    typical = typical_losses(target)
 
     def move(images: Float32Array, goals: Int64Array) -> Float32Array:
-        classifier = target.gradients
         start, wanted = torch.tensor(images), torch.tensor(goals)
         return towards(classifier, start, wanted, torch.tensor(typical[goals]), steps=steps).numpy()
 

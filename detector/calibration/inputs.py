@@ -12,6 +12,7 @@ from detector.data.alignment import align_labels
 from detector.data.opening import open_images
 from detector.data.source import read_all
 from detector.images import to_canonical
+from detector.shards.recipe import GradientOrigin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +38,14 @@ class CalibrationInputs:
         gradients: Answers like it and has gradients; None where there are none.
         images: Held-out images, labels (if any) aligned with the classifier's classes.
         labels: One name per class.
+        origin: Where `gradients` were loaded from, for processes that open them again; None where there are none.
     """
 
     loaded: Loaded
     gradients: TorchClassifier | None
     images: ImageSet
     labels: tuple[str, ...]
+    origin: GradientOrigin | None = None
 
 
 def load_inputs(
@@ -92,7 +95,14 @@ def load_inputs(
     names = _names(loaded, data, given=labels is not None)
     if data.labels is not None:
         data = align_labels(data, names)
-    return CalibrationInputs(loaded, _gradients(loaded, gradients, data, progress), data, names)
+    found = _gradients(loaded, gradients, data, progress)
+    if gradients is not None:
+        origin = GradientOrigin.of(gradients)
+    elif isinstance(loaded, LoadedRemote) or loaded.torch_classifier is None:
+        origin = GradientOrigin.of(None)
+    else:
+        origin = GradientOrigin.of(str(classifier), state)
+    return CalibrationInputs(loaded, found, data, names, origin if found else None)
 
 
 def _read(images: str | Path, loaded: Loaded, limit: int | None, seed: int, progress: Progress) -> ImageSet:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,25 +16,26 @@ from detector.attacks.libraries import library_available
 from detector.attacks.running import obstacle
 from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import Knowledge, Norm
-from detector.calibration.attacking import AttackedImages, attack_successfully, strong_enough
+from detector.calibration.attacking import AttackedImages, attack_job, budgets_job, keep_successes, may_grow
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
 from detector.calibration.stages import StageStore
-from detector.corruptions import everyday
-from detector.engine.walker import PathWalker
+from detector.calibration.walking import Walk, Walkers, classify_job, walk_job
 from detector.errors import CalibrationError
 from detector.images import to_canonical
 from detector.paths import Prototypes
 from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart
 from detector.prototypes.quality import prototype_losses
-from detector.prototypes.synthesis import synthesis_steps, synthesise
+from detector.prototypes.sharding import synthesis_job
 from detector.residuals import residual_count
-from detector.scoring.features import DOUBT_FEATURE, feature_names, profile_features
+from detector.scoring.features import DOUBT_FEATURE, feature_names
+from detector.shards.base import LocalRunner, Models
+from detector.shards.jobs import Stage, run_jobs, run_stages
 from detector.versions import tool_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
     from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.progress import Progress
+    from detector.shards.base import Job, ShardRunner
+    from detector.shards.jobs import Finished
 
-_CHUNK = 256
 _HELD_OUT_ATTACKS = 4
 _IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another
 
@@ -59,13 +61,20 @@ class Measurements:
         options: How.
         folder: Where finished stages are kept.
         progress: Watches.
+        runner: Runs the shards of what takes long; None runs them in this process.
     """
 
     def __init__(
-        self, inputs: CalibrationInputs, options: CalibrationOptions, folder: Path, progress: Progress
+        self,
+        inputs: CalibrationInputs,
+        options: CalibrationOptions,
+        folder: Path,
+        progress: Progress,
+        runner: ShardRunner | None = None,
     ) -> None:
         self._inputs, self._options, self._progress = inputs, options, progress
         self._classifier = inputs.loaded.classifier
+        self.runner = runner or LocalRunner(Models(self._classifier, inputs.gradients))
         self.plan = options.plan(self._classifier.spec, taps=self._classifier.tap_count > 0)
         self.store = StageStore(folder, self._identity())
 
@@ -76,7 +85,8 @@ class Measurements:
     @cached_property
     def logits(self) -> Float32Array:
         """float32 (N, classes): the classifier's answers to all images."""
-        return self._in_chunks("Classifying images", len(self._inputs.images.pixels), self._classify)
+        ((_, arrays),) = run_jobs([classify_job(self._inputs.images.pixels)], self.runner, self._progress)
+        return arrays["logits"]
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
@@ -112,15 +122,25 @@ class Measurements:
     @cached_property
     def prototypes(self) -> Prototypes:
         """Where the prototype paths lead."""
-        arrays, found = self.store.run("prototypes", self._make_prototypes, options=asdict(self._options.prototypes))
+        options = self._options.prototypes
+        if self._inputs.gradients is None:
+            arrays, found = self.store.run("medoids", self._stand_ins, options=asdict(options))
+        else:
+            job = partial(synthesis_job, self._inputs.gradients, options)
+            stage = Stage("prototypes", lambda: job(self._class_means()), {"options": asdict(options)})
+            (done,) = self._stages([stage])
+            arrays, found = done.arrays, done.found
         if found:
             self._progress.note("prototypes: found, from an earlier run")
-        return Prototypes(arrays["images"], arrays["losses"])
+        shape = (len(self._inputs.labels), options.per_class, *self._classifier.spec.shape)
+        images = arrays["images"].reshape(shape)
+        return Prototypes(images, prototype_losses(self._classifier, images))
 
     @cached_property
     def benign(self) -> Float32Array:
         """float32 (N, features): the profiles of all images, read."""
-        return self._features("benign images", len(self._inputs.images.pixels), self.images_at, {})
+        pixels = self._inputs.images.pixels
+        return self._walked([self._walk("benign images", len(pixels), lambda rows: Walkers(pixels[rows]), {})])[0]
 
     @cached_property
     def corrupted(self) -> Float32Array:
@@ -128,12 +148,12 @@ class Measurements:
         copies = self._options.corrupted_copies if self.supervised else 0
         if not copies:
             return self.benign[:0]
-        rows = np.tile(self.split.fit, copies)
+        rows, pixels = np.tile(self.split.fit, copies), self._inputs.images.pixels
 
-        def images(chunk: slice) -> Float32Array:
-            return everyday(self.images_at(rows[chunk]), seed=self._options.seed + chunk.start)
+        def walkers(chunk: slice) -> Walkers:
+            return Walkers(pixels[rows[chunk]], corrupted=self._options.seed + chunk.start)
 
-        return self._features("corrupted images", len(rows), images, {"copies": copies})
+        return self._walked([self._walk("corrupted images", len(rows), walkers, {"copies": copies})])[0]
 
     @cached_property
     def moved(self) -> dict[str, tuple[ThreatModel, AttackedImages]]:
@@ -144,36 +164,22 @@ class Measurements:
         right = self.split.fit[self.predicted[self.split.fit] == self.truth[self.split.fit]]
         sources = right[: self._options.attack_images]
         target = AttackTarget(gradients, self.images_at(sources), self.truth[sources])
-        done: dict[str, tuple[ThreatModel, AttackedImages]] = {}
-        known: dict[tuple[Norm, float | None], float | None] = {}
-        for given in self._options.attacks:
-            if reason := obstacle(given, target):
-                self._progress.note(f"left out: {reason}")
-                continue
-            bound = (given.norm, given.budget)
-            if given.knowledge is not Knowledge.WHITE_BOX and bound in known:
-                # Queries are costly: what an attack with gradients needed of the same budget is not probed again.
-                model = replace(given, budget=known[bound])
-            else:
-                model = strong_enough(given, self._classifier, target, seed=self._options.seed)
-            known[bound] = model.budget
-            if model.name in done:
-                continue
-            if model != given:
-                self._progress.note(f"{given.name} moves too few images; using {model.name}")
-            some = target.first(self._options.images_for(model))
-            done[model.name] = (model, self._attack(model, some))
-            self._progress.note(f"{model.name}: {len(done[model.name][1].rows)} of {len(some.images)} images moved")
-        return done
+        models = self._strong_enough(self._runnable(target), target)
+        found: dict[str, AttackedImages] = {}
+        for done in self._stages([self._attack(model, target) for model in models]):
+            model = models[done.number]
+            found[model.name] = AttackedImages(done.arrays["images"], done.arrays["rows"])
+            tried = min(len(sources), self._options.images_for(model))
+            self._progress.note(f"{model.name}: {len(found[model.name].rows)} of {tried} images moved")
+        return {model.name: (model, found[model.name]) for model in models}
 
     @cached_property
     def attacked(self) -> dict[str, tuple[Float32Array, NDArray[np.int64]]]:
         """Per attack that moved any image: the features of its successes, and which attacked image each came from."""
-        return {
-            name: (self._features(name, len(moved.rows), moved.images.__getitem__, self.attack_json(name)), moved.rows)
-            for name, (_, moved) in self.moved.items()
-            if len(moved.rows)
-        }
+        moved = {name: images for name, (_, images) in self.moved.items() if len(images.rows)}
+        walks = [self._walk_attacked(name, images) for name, images in moved.items()]
+        features = self._walked(walks)
+        return {name: (read, images.rows) for (name, images), read in zip(moved.items(), features, strict=True)}
 
     @property
     def doubt(self) -> int:
@@ -225,19 +231,13 @@ class Measurements:
             "tools": tool_versions(),
         }
 
-    def _make_prototypes(self) -> Arrays:
-        options, gradients = self._options.prototypes, self._inputs.gradients
-        if gradients is None:
-            self._progress.note("prototypes: no gradients, so real images (class medoids) stand in for synthetic ones")
-            rows = self.split.fit
-            chosen = medoids(self.logits[rows], self.predicted[rows], options.per_class, self._inputs.labels)
-            images = np.stack([self.images_at(rows[of_class]) for of_class in chosen])
-        else:
-            steps = synthesis_steps(len(self._inputs.labels), options)
-            with self._progress.stage("Synthesising prototypes", steps) as advance:
-                made = synthesise(gradients, options, class_means=self._class_means(), on_progress=advance)
-            images = made.images
-        return {"images": images, "losses": prototype_losses(self._classifier, images)}
+    def _stand_ins(self) -> Arrays:
+        """Real images in the place of prototypes."""
+        self._progress.note("prototypes: no gradients, so real images (class medoids) stand in for synthetic ones")
+        rows = self.split.fit
+        per_class = self._options.prototypes.per_class
+        chosen = medoids(self.logits[rows], self.predicted[rows], per_class, self._inputs.labels)
+        return {"images": np.stack([self.images_at(rows[of_class]) for of_class in chosen])}
 
     def _class_means(self) -> Float32Array | None:
         if self._options.prototypes.start is not PrototypeStart.CLASS_MEAN:
@@ -250,38 +250,76 @@ class Measurements:
         mean = self._inputs.images.pixels[rows].mean(axis=0, dtype=np.float64) / 255
         return mean.transpose(2, 0, 1).astype(np.float32)
 
-    def _classify(self, rows: slice) -> Float32Array:
-        return self._classifier.logits(self.images_at(rows))
+    def _runnable(self, target: AttackTarget) -> list[ThreatModel]:
+        """The attacks that can be run on this classifier."""
+        found = []
+        for model in self._options.attacks:
+            if reason := obstacle(model, target):
+                self._progress.note(f"left out: {reason}")
+            else:
+                found.append(model)
+        return found
 
-    def _features(
-        self, title: str, count: int, images: Callable[[slice], Float32Array], depends: dict[str, Any]
-    ) -> Float32Array:
-        def walk() -> Arrays:
-            engine = PathWalker(self._classifier, self.prototypes, self.plan)
+    def _strong_enough(self, given: list[ThreatModel], target: AttackTarget) -> list[ThreatModel]:
+        """The same attacks with budgets that move images, each of them once."""
+        seen: set[Bound] = set()
+        probed = []
+        for model in given:
+            # Queries are costly: what an attack with gradients needed of the same budget is not probed again.
+            if may_grow(model) and (model.knowledge is Knowledge.WHITE_BOX or _bound(model) not in seen):
+                probed.append(model)
+            seen.add(_bound(model))
+        needed = dict(zip(probed, self._budgets(probed, target), strict=True))
+        known: dict[Bound, float | None] = {}
+        models: dict[str, ThreatModel] = {}
+        for model in given:
+            bound = _bound(model)
+            strong = replace(model, budget=needed[model] if model in needed else known.get(bound, model.budget))
+            known[bound] = strong.budget
+            if strong.name not in models and strong != model:
+                self._progress.note(f"{model.name} moves too few images; using {strong.name}")
+            models.setdefault(strong.name, strong)
+        return list(models.values())
 
-            def chunk(rows: slice) -> Float32Array:
-                return profile_features(engine.profile(images(rows)))
+    def _budgets(self, models: list[ThreatModel], target: AttackTarget) -> list[float]:
+        if not models:
+            return []
+        depends = {"attacks": [asdict(model) for model in models], "attack_images": self._options.attack_images}
+        stage = Stage("budgets", lambda: budgets_job(models, target, seed=self._options.seed), depends)
+        (done,) = self._stages([stage])
+        return done.arrays["budgets"].tolist()
 
-            return {"features": self._in_chunks(f"Walking paths of {title}", count, chunk)}
+    def _attack(self, model: ThreatModel, target: AttackTarget) -> Stage:
+        def job() -> Job:
+            some = target.first(self._options.images_for(model))
+            title = f"Attacking: {model.name}"
+            return attack_job(model, some, seed=self._options.seed, title=title, compute=keep_successes)
 
-        arrays, _ = self.store.run(f"profiles of {title}", walk, **self.walked_json, **depends)
-        return arrays["features"]
+        return Stage(f"attack {model.name}", job, self.attack_json(model.name))
 
-    def _attack(self, model: ThreatModel, target: AttackTarget) -> AttackedImages:
-        def attack() -> Arrays:
-            seed = self._options.seed
-            with self._progress.stage(f"Attacking: {model.name}", len(target.images)) as advance:
-                moved = attack_successfully(model, self._classifier, target, seed=seed, on_progress=advance)
-            return {"images": moved.images, "rows": moved.rows}
+    def _walk(self, title: str, count: int, walkers: Callable[[slice], Walkers], depends: dict[str, Any]) -> Stage:
+        def job() -> Job:
+            return walk_job(title, Walk(self.prototypes, self.plan), count, walkers)
 
-        arrays, _ = self.store.run(f"attack {model.name}", attack, **self.attack_json(model.name))
-        return AttackedImages(arrays["images"], arrays["rows"])
+        return Stage(f"profiles of {title}", job, {**self.walked_json, **depends})
 
-    def _in_chunks(self, title: str, count: int, compute: Callable[[slice], Float32Array]) -> Float32Array:
-        """Rows computed for a few images at a time, joined."""
-        parts = []
-        with self._progress.stage(title, count) as advance:
-            for begin in range(0, count, _CHUNK):
-                parts.append(compute(slice(begin, begin + _CHUNK)))
-                advance(len(parts[-1]))
-        return np.concatenate(parts)
+    def _walk_attacked(self, name: str, moved: AttackedImages) -> Stage:
+        def walkers(rows: slice) -> Walkers:
+            return Walkers(moved.images[rows])
+
+        return self._walk(name, len(moved.rows), walkers, self.attack_json(name))
+
+    def _walked(self, stages: list[Stage]) -> list[Float32Array]:
+        """float32 (n, features) for each."""
+        done = {one.number: one.arrays["features"] for one in self._stages(stages)}
+        return [done[number] for number in range(len(stages))]
+
+    def _stages(self, stages: list[Stage]) -> Iterator[Finished]:
+        return run_stages(stages, self.store, self.runner, self._progress)
+
+
+Bound = tuple[Norm, float | None]
+
+
+def _bound(model: ThreatModel) -> Bound:
+    return model.norm, model.budget

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
     from detector.progress import Progress
     from detector.scoring.fitted import FittedScorer
+    from detector.shards.base import ShardRunner
 
 _CANARIES = 8
 
@@ -60,6 +61,7 @@ def calibrate(
     progress: Progress,
     overwrite: bool = False,
     measured: Measurements | None = None,
+    runner: ShardRunner | None = None,
 ) -> CalibrationResult:
     """Calibrate a detector and write its bundle.
 
@@ -73,6 +75,7 @@ def calibrate(
         progress: Watches.
         overwrite: Replace a bundle that is there.
         measured: What was measured already, of the same inputs and options; its stages are kept. None measures here.
+        runner: Runs the shards of what is measured here; None runs them in this process.
 
     Raises:
         CalibrationError: The data does not fit; nothing is written.
@@ -81,7 +84,7 @@ def calibrate(
     check_free(out, overwrite=overwrite)
     if options.hardening_images and inputs.loaded.model is None:
         raise CalibrationError("--harden takes the classifier's own graph apart, and a remote classifier shows none")
-    own = measured or Measurements(inputs, options, out.parent / f".{out.name}.work", progress)
+    own = measured or Measurements(inputs, options, out.parent / f".{out.name}.work", progress, runner)
     run = _Calibration(inputs, options, out, progress, own)
     if options.hardening_images and not own.supervised:
         progress.note("not hardened: the one-class scorer learns from no attack")

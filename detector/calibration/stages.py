@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 
-_VERSION = 2  # of the stages' meaning: raise it when a stage computes something else from the same inputs
+_VERSION = 3  # of the stages' meaning: raise it when a stage computes something else from the same inputs
 
 
 class StageStore:
@@ -48,24 +48,71 @@ class StageStore:
         Raises:
             CalibrationError: The disk refuses.
         """
-        file = self.folder / f"{name.replace('/', '_')}-{self._key(name, depends)}.safetensors"
-        found = _load(file)
+        found = self.find(name, **depends)
         if found is not None:
             return found, True
         arrays = compute()
-        try:
-            _store(file, arrays)
-        except OSError as error:
-            raise CalibrationError(f"{self.folder}: a finished stage can't be stored: {error}") from error
+        self.keep(name, arrays, **depends)
         return arrays, False
+
+    def find(self, name: str, **depends: Any) -> Arrays | None:
+        """The arrays of a stage that is kept; None where it is not, or where its file is damaged."""
+        return _load(self._path(name, depends, ".safetensors"))
+
+    def keep(self, name: str, arrays: Arrays, **depends: Any) -> None:
+        """Keep a finished stage; the shards it was made of are forgotten.
+
+        Raises:
+            CalibrationError: The disk refuses.
+        """
+        _store(self._path(name, depends, ".safetensors"), arrays)
+        self.parts(name, **depends).clear()
+
+    def parts(self, name: str, **depends: Any) -> PartStore:
+        """Where the finished shards of a stage are kept until all are."""
+        return PartStore(self._path(name, depends, ".shards"))
 
     def clear(self) -> None:
         """Forget all stages."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _path(self, name: str, depends: Mapping[str, Any], suffix: str) -> Path:
+        return self.folder / f"{name.replace('/', '_')}-{self._key(name, depends)}{suffix}"
+
     def _key(self, name: str, depends: Mapping[str, Any]) -> str:
         fields = {"version": _VERSION, "stage": name, "inputs": self.identity, "depends": depends}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class PartStore:
+    """Finished shards of a stage that is not finished.
+
+    Args:
+        folder: Where; made when the first shard is stored.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, count: int) -> dict[int, Arrays]:
+        """Those of `count` shards that are there and not damaged, by number."""
+        found = {number: _load(self._file(number)) for number in range(count)} if self._folder.is_dir() else {}
+        return {number: arrays for number, arrays in found.items() if arrays is not None}
+
+    def store(self, number: int, arrays: Arrays) -> None:
+        """Keep a finished shard.
+
+        Raises:
+            CalibrationError: The disk refuses.
+        """
+        _store(self._file(number), arrays)
+
+    def clear(self) -> None:
+        """Forget all shards."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _file(self, number: int) -> Path:
+        return self._folder / f"{number:06}.safetensors"
 
 
 def _load(file: Path) -> Arrays | None:
@@ -77,11 +124,14 @@ def _load(file: Path) -> Arrays | None:
 
 
 def _store(file: Path, arrays: Arrays) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(to_safetensors(arrays))
-        Path(temporary).replace(file)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(to_safetensors(arrays))
+            Path(temporary).replace(file)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except OSError as error:
+        raise CalibrationError(f"{file.parent}: a finished stage can't be stored: {error}") from error

@@ -28,6 +28,7 @@ from detector.cli.classifier_options import (
 )
 from detector.cli.errors import clear_errors
 from detector.cli.progress import Bars
+from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
 from detector.verdicts import TargetRates
 
@@ -108,6 +109,9 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     prototype_steps: Annotated[int, panelled("Most Adam steps.", _PROTOTYPES)] = 250,
     seed: Annotated[int, typer.Option(help="Of all that is drawn: the same seed gives the same bundle.")] = 0,
     threads: ThreadsOption = None,
+    ray: RayOption = False,
+    ray_address: RayAddressOption = None,
+    ray_workers: RayWorkersOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
 ) -> None:
     """Calibrate a detector for a classifier, and write it as a bundle.
@@ -145,6 +149,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             hardening_rounds=harden_rounds,
             seed=seed,
         )
+        check_ray(ray=ray, address=ray_address, workers=ray_workers)
         # Only now, so that wrong options are told at once.
         import torch
 
@@ -170,7 +175,10 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
                 taps=taps,
                 progress=bars,
             )
-            result = run_calibration(inputs, options, out, progress=bars, overwrite=overwrite)
+            with spread(
+                inputs, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
+            ) as runner:
+                result = run_calibration(inputs, options, out, progress=bars, overwrite=overwrite, runner=runner)
         _tell(result)
 
 

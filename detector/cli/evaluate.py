@@ -31,6 +31,7 @@ from detector.cli.classifier_options import (
 )
 from detector.cli.errors import clear_errors
 from detector.cli.progress import Bars
+from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
 from detector.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
     ] = True,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     threads: ThreadsOption = None,
+    ray: RayOption = False,
+    ray_address: RayAddressOption = None,
+    ray_workers: RayWorkersOption = None,
 ) -> None:
     """Measure a guard: calibrate it on some of the images, attack the others, and write a report.
 
@@ -111,6 +115,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
             raise ClassifierError(
                 f"{classifier}: a classifier is taken apart to be evaluated; give the file that runs there"
             )
+        check_ray(ray=ray, address=ray_address, workers=ray_workers)
         # Only now, so that wrong options are told at once.
         import torch
 
@@ -161,7 +166,10 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
                 progress=bars,
             )
             serving = _serving if service else None
-            results = run_evaluation(inputs, options, out, bars, serving=serving)
+            with spread(
+                inputs, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
+            ) as runner:
+                results = run_evaluation(inputs, options, out, bars, serving=serving, runner=runner)
         _write(out, results)
         _tell(out, results)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("isthmus")
 MAX_IMAGES: Final = 5_000_000
-_MAX_SET_BYTES: Final = 16 << 30
+MAX_SET_BYTES: Final = 16 << 30
 
 Reader = Callable[[int], tuple["UInt8Array", int | None]]
 """Reads candidate i: its pixels, uint8 (height, width, channels), and its label."""
@@ -268,7 +268,7 @@ def read_all(
 def _room(count: int, shape: tuple[int, int, int]) -> UInt8Array:
     channels, height, width = shape
     needed = count * channels * height * width
-    if needed > _MAX_SET_BYTES:
+    if needed > MAX_SET_BYTES:
         raise DataError(f"{count} images of {height} x {width} need {needed >> 30} GiB of memory; read fewer (a limit)")
     return np.empty((count, height, width, channels), dtype=np.uint8)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from detector.evaluation.adaptive_curves import Serving
     from detector.evaluation.options import EvaluationOptions
     from detector.progress import Progress
+    from detector.shards.base import ShardRunner
 
 _TIMED = 64  # images
 
@@ -35,6 +36,7 @@ def evaluate(
     progress: Progress,
     *,
     serving: Serving | None = None,
+    runner: ShardRunner | None = None,
 ) -> EvaluationResults:
     """Calibrate a guard on some of the images, attack it with the others, and measure it beside other detectors.
 
@@ -45,12 +47,13 @@ def evaluate(
             them, and one that is run again repeats only what depends on what has changed.
         progress: Watches.
         serving: Brings the bundle up as a service, for the attack that only asks; None asks in this process.
+        runner: Runs the shards of what takes long; None runs them in this process.
 
     Raises:
         CalibrationError: The images have no labels, there are no gradients, or too few images.
         MissingExtraError: The attack libraries are not installed.
     """
-    material = Material(inputs, options, folder / ".work", progress)
+    material = Material(inputs, options, folder / ".work", progress, runner)
     milliseconds = _milliseconds(material)
     plan = material.detector.bundle.manifest.plan
     trials = Trials(material)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.attacks.running import obstacle, run_attack
+from detector.attacks.running import obstacle
 from detector.attacks.surrogate import train_surrogate
 from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import Family
+from detector.calibration.attacking import attack_job, moved_images
 from detector.calibration.measuring import Measurements
 from detector.calibration.pipeline import calibrate
 from detector.calibration.split import split_images
@@ -20,13 +21,16 @@ from detector.detector import Detector
 from detector.errors import CalibrationError
 from detector.images import to_canonical, to_pixels
 from detector.scoring.features import profile_features
+from detector.shards.jobs import Stage, run_stages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from detector.attacks.running import PreparedAttack
     from detector.attacks.threat_models import ThreatModel
+    from detector.calibration.attacking import Victims
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
     from detector.calibration.stages import Arrays
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
     from detector.data.source import ImageSet
     from detector.detector import Detection
     from detector.evaluation.options import EvaluationOptions
-    from detector.progress import Progress
+    from detector.progress import Advance, Progress
+    from detector.shards.base import Job, Models, ShardRunner
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +83,20 @@ class Material:
         options: How.
         folder: Where stages and the bundle are kept.
         progress: Watches.
+        runner: Runs the shards of what takes long; None runs them in this process.
 
     Raises:
         CalibrationError: The images have no labels, or there are no gradients to attack with.
     """
 
-    def __init__(self, inputs: CalibrationInputs, options: EvaluationOptions, folder: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        inputs: CalibrationInputs,
+        options: EvaluationOptions,
+        folder: Path,
+        progress: Progress,
+        runner: ShardRunner | None = None,
+    ) -> None:
         if inputs.images.labels is None:
             raise CalibrationError("an evaluation needs labelled images: which predictions are right?")
         if inputs.gradients is None:
@@ -95,7 +108,7 @@ class Material:
         split = split_images(images.labels, options.test_fraction, options.seed)
         self.given = replace(inputs, images=images.take(split.calibration))
         self._held_out = images.take(split.fit)
-        self.measured = Measurements(self.given, options.calibration, folder / "calibration", progress)
+        self.measured = Measurements(self.given, options.calibration, folder / "calibration", progress, runner)
         self.store = StageStore(folder / "evaluation", {"calibration": self.measured.store.identity})
         self.bundle = folder.parent / "bundle"
 
@@ -146,12 +159,14 @@ class Material:
     @cached_property
     def attacked(self) -> dict[str, Attacked]:
         """Every attack that can be run and moved an image, by name."""
-        found = {}
-        for model in self.options.models:
-            attacked = self._attack(model)
-            if attacked is not None:
-                found[model.name] = attacked
-        return found
+        models = [model for model in self.options.models if self._runnable(model)]
+        stages = [self._attack(model) for model in models]
+        moved = {
+            done.number: to_canonical(done.arrays["pixels"], self.gradients.spec.shape)
+            for done in run_stages(stages, self.store, self.measured.runner, self.progress)
+        }
+        judged = {model.name: self._judged(model, moved[number]) for number, model in enumerate(models)}
+        return {name: attacked for name, attacked in judged.items() if attacked is not None}
 
     @cached_property
     def surrogate(self) -> TorchClassifier:
@@ -165,26 +180,42 @@ class Material:
         detection = self.detector.score_canonical(images)
         return Scored(images, detection, profile_features(detection.profile))
 
-    def _attack(self, model: ThreatModel) -> Attacked | None:
+    def _target(self, model: ThreatModel) -> AttackTarget:
         rows = self.targets[: self.options.images_for(model)]
-        target = AttackTarget(self.gradients, self.benign.images[rows], self.labels[rows])
-        transfers = model.family is Family.TRANSFER
-        if not transfers and (reason := obstacle(model, target)):
+        return AttackTarget(self.gradients, self.benign.images[rows], self.labels[rows])
+
+    def _runnable(self, model: ThreatModel) -> bool:
+        """Whether an attack can be run here; a note says why not."""
+        reason = None if model.family is Family.TRANSFER else obstacle(model, self._target(model))
+        if reason:
             self.progress.note(f"left out: {reason}")
-            return None
+        return not reason
 
-        def run() -> Arrays:
+    def _attack(self, model: ThreatModel) -> Stage:
+        target = self._target(model)
+
+        def job() -> Job:
             # The surrogate takes minutes to train, and is not needed where the attack's images are found.
-            able = replace(target, surrogate=self.surrogate) if transfers else target
-            with self.progress.stage(f"Attacking test images: {model.name}", len(rows)) as advance:
-                moved = run_attack(model, able, seed=self.options.seed + 1, on_progress=advance)
-            return {"pixels": to_pixels(moved)}
+            able = replace(target, surrogate=self.surrogate) if model.family is Family.TRANSFER else target
+            title = f"Attacking test images: {model.name}"
+            return attack_job(model, able, seed=self.options.seed + 1, title=title, compute=_keep_all)
 
-        arrays, _ = self.store.run(f"test attack {model.name}", run, images=len(rows), seed=self.options.seed)
-        images = to_canonical(arrays["pixels"], self.gradients.spec.shape)
-        moved = np.flatnonzero(self.inputs.loaded.classifier.logits(images).argmax(axis=1) != target.labels)
-        self.progress.note(f"{model.name}: {len(moved)} of {len(rows)} test images moved")
-        return Attacked(model, len(rows), moved, self.score(images[moved])) if len(moved) else None
+        depends = {"images": len(target.images), "seed": self.options.seed}
+        return Stage(f"test attack {model.name}", job, depends)
+
+    def _judged(self, model: ThreatModel, images: Float32Array) -> Attacked | None:
+        """An attack as the classifier and the guard see it; None if it moved no image."""
+        labels = self.labels[self.targets[: len(images)]]
+        moved = np.flatnonzero(self.inputs.loaded.classifier.logits(images).argmax(axis=1) != labels)
+        self.progress.note(f"{model.name}: {len(moved)} of {len(images)} test images moved")
+        return Attacked(model, len(images), moved, self.score(images[moved])) if len(moved) else None
+
+
+def _keep_all(models: Models, attack: PreparedAttack, victims: Victims, advance: Advance) -> Arrays:
+    """A shard's work: all attacked images, in 256 levels, as `pixels`."""
+    pixels = to_pixels(moved_images(models, attack, victims))
+    advance(len(pixels))
+    return {"pixels": pixels}
 
 
 def _drawn(images: ImageSet, options: EvaluationOptions) -> ImageSet:

@@ -7,6 +7,8 @@ kept in the valid box [0, 1], because a service only ever sees valid images. All
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,11 +25,71 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from detector.classifiers.base import Float32Array
+    from detector.classifiers.base import Float32Array, ImageSpec
     from detector.classifiers.torch import TorchClassifier
 
 _NOISE = 0.01  # standard deviation of the start's noise; the paper's value
 _MID_GREY = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class PrototypeBatch:
+    """Prototypes that are optimised together, with all they start from: their result depends on nothing else.
+
+    Args:
+        classes: int64 (n,), whose prototypes they are.
+        start: float32 (n, channels, height, width), canonical.
+        randomness: uint8, the state of the generator that draws the jitter.
+    """
+
+    classes: NDArray[np.int64]
+    start: Float32Array
+    randomness: NDArray[np.uint8]
+
+
+class PrototypeBatches:
+    """The batches of all classes, made one at a time: what all of them start from may not fit in memory.
+
+    Args:
+        spec: Of the classifier's images.
+        classes: How many there are.
+        options: How prototypes are made.
+        class_means: float32 (classes, channels, height, width), for `PrototypeStart.CLASS_MEAN`.
+
+    Raises:
+        CalibrationError: Class means are wanted and missing.
+    """
+
+    def __init__(
+        self, spec: ImageSpec, classes: int, options: SynthesisOptions, class_means: Float32Array | None = None
+    ) -> None:
+        if options.start is PrototypeStart.CLASS_MEAN and class_means is None:
+            raise CalibrationError("prototypes: start 'class-mean' needs labelled images")
+        self._spec, self._options, self._means = spec, options, class_means
+        self._classes = np.repeat(np.arange(classes), options.per_class)
+        self._generator = torch.Generator().manual_seed(options.seed)
+        self._drawn = 0
+
+    def __len__(self) -> int:
+        """How many batches."""
+        return math.ceil(len(self._classes) / self._options.batch)
+
+    def batch(self, number: int) -> PrototypeBatch:
+        """One of them, from 0. The starts of all are drawn in order from one generator, so ask in rising order."""
+        assert number >= self._drawn, "starts are drawn in rising order"
+        while True:
+            classes = self._classes[self._drawn * self._options.batch :][: self._options.batch]
+            noise = _NOISE * torch.randn((len(classes), *self._spec.shape), generator=self._generator)
+            self._drawn += 1
+            if self._drawn > number:
+                break
+        start = (self._grey_or_mean(classes) + noise).clamp(0, 1)
+        return PrototypeBatch(classes, start.numpy(), self._generator.get_state().numpy())
+
+    def _grey_or_mean(self, classes: NDArray[np.int64]) -> Tensor:
+        if self._options.start is PrototypeStart.CLASS_MEAN and self._means is not None:
+            return torch.from_numpy(self._means[classes])
+        return torch.tensor(_MID_GREY)
 
 
 def synthesise(
@@ -52,18 +114,9 @@ def synthesise(
         CalibrationError: Class means are wanted and missing.
         GradientsUnavailableError: The classifier has no gradient.
     """
-    if options.start is PrototypeStart.CLASS_MEAN and class_means is None:
-        raise CalibrationError("prototypes: start 'class-mean' needs labelled images")
-    classes = np.repeat(np.arange(len(classifier.labels)), options.per_class)
-    generator = torch.Generator().manual_seed(options.seed)
-    images = np.empty((len(classes), *classifier.spec.shape), np.float32)
-    losses = np.empty(len(classes), np.float32)
-    for begin in range(0, len(classes), options.batch):
-        rows = slice(begin, begin + options.batch)
-        start = _start(classes[rows], classifier, options, class_means, generator)
-        images[rows], losses[rows] = _optimise(
-            classifier, classes[rows], start, options=options, generator=generator, on_progress=on_progress
-        )
+    batches = PrototypeBatches(classifier.spec, len(classifier.labels), options, class_means)
+    parts = [optimised(classifier, batches.batch(i), options, on_progress) for i in range(len(batches))]
+    images, losses = (np.concatenate(each) for each in zip(*parts, strict=True))
     shape = (len(classifier.labels), options.per_class)
     return Prototypes(images.reshape(*shape, *classifier.spec.shape), losses.reshape(shape))
 
@@ -73,33 +126,29 @@ def synthesis_steps(classes: int, options: SynthesisOptions) -> int:
     return -(-classes * options.per_class // options.batch) * options.steps
 
 
-def _start(
-    classes: NDArray[np.int64],
+def optimised(
     classifier: TorchClassifier,
+    batch: PrototypeBatch,
     options: SynthesisOptions,
-    class_means: Float32Array | None,
-    generator: torch.Generator,
-) -> Tensor:
-    noise = _NOISE * torch.randn((len(classes), *classifier.spec.shape), generator=generator)
-    if options.start is PrototypeStart.CLASS_MEAN and class_means is not None:
-        return (torch.from_numpy(class_means[classes]) + noise).clamp(0, 1)
-    return (_MID_GREY + noise).clamp(0, 1)
-
-
-def _optimise(
-    classifier: TorchClassifier,
-    classes: NDArray[np.int64],
-    start: Tensor,
-    *,
-    options: SynthesisOptions,
-    generator: torch.Generator,
-    on_progress: Callable[[int], None] | None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> tuple[Float32Array, Float32Array]:
-    """Adam on the pixels of one batch; returns each prototype's best iterate and its loss."""
-    wanted = torch.from_numpy(classes)
-    pixels = start.clone().requires_grad_()
+    """Adam on the pixels of one batch.
+
+    Args:
+        classifier: Differentiable.
+        batch: What is optimised.
+        options: How.
+        on_progress: Told the number of steps done since it was told last; `options.steps` in all.
+
+    Returns:
+        Each prototype's best iterate, as `batch.start`, and its loss, float32 (n,).
+    """
+    generator = torch.Generator()
+    generator.set_state(torch.tensor(batch.randomness))
+    wanted = torch.tensor(batch.classes)
+    pixels = torch.tensor(batch.start).requires_grad_()
     adam = torch.optim.Adam([pixels], lr=options.learning_rate)
-    best, best_losses = start.clone(), torch.full((len(classes),), torch.inf)
+    best, best_losses = torch.tensor(batch.start), torch.full((len(wanted),), torch.inf)
     for step in range(options.steps + 1):
         losses = cross_entropy(
             classifier.differentiable_logits(_jittered(pixels, options, generator)), wanted, reduction="none"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from detector.attacks.libraries import library_available
-from detector.attacks.running import random_goals, run_attack
+from detector.attacks.running import goals, prepare_attack, random_goals, run_attack
 from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import (
     Family,
@@ -157,6 +157,23 @@ def test_the_same_seed_makes_the_same_images(model: ThreatModel, target: AttackT
     np.testing.assert_array_equal(first, run_attack(model, few, seed=3))
     if model.family in RANDOM:
         assert (first != run_attack(model, few, seed=4)).any()
+
+
+@NAMED
+def test_a_batch_gives_the_same_alone_as_after_others(model: ThreatModel, target: AttackTarget) -> None:
+    model = replace(model, steps=min(model.steps, 3))
+    attack = prepare_attack(model, target, seed=3)
+    few = AttackTarget(
+        target.gradients,
+        np.resize(target.images, (attack.batch + 3, *target.images.shape[1:])),
+        np.resize(target.labels, attack.batch + 3),
+        target.surrogate,
+    )
+    attack, rows = prepare_attack(model, few, seed=3), slice(attack.batch, None)
+    wanted = goals(model, few, seed=3)[rows]
+    alone = attack.move(few.gradients, few.images[rows], wanted, begin=attack.batch)
+    np.testing.assert_array_equal(alone, run_attack(model, few, seed=3)[rows])
+    assert alone.shape == (3, *few.images.shape[1:])
 
 
 @NAMED

@@ -13,7 +13,7 @@ from detector.paths import Prototypes
 from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
 from detector.prototypes.quality import prototype_losses, roughness
-from detector.prototypes.synthesis import synthesis_steps, synthesise
+from detector.prototypes.synthesis import PrototypeBatches, optimised, synthesis_steps, synthesise
 from tests.support.bundles import calibration_images, digits_onnx, digits_torch
 
 if TYPE_CHECKING:
@@ -150,3 +150,13 @@ def test_losses_are_those_of_the_classifier_asked(digits: EmbeddedDefault) -> No
     found = Prototypes(images[:20].reshape(10, 2, *SPEC.shape), np.zeros((10, 2), np.float32))
     given = prototype_losses(digits_onnx(digits), found.images)
     np.testing.assert_allclose(given, _losses(digits_torch(digits), found), atol=1e-3, rtol=1e-4)
+
+
+def test_a_batch_gives_the_same_alone_as_after_others(classifier: TorchClassifier) -> None:
+    options = replace(OPTIONS, jitter=1, steps=10, batch=7)
+    together = _flat(synthesise(classifier, options))
+    batches = PrototypeBatches(classifier.spec, 10, options)
+    assert len(batches) == 5
+    for number in (1, 4):  # of those between, only the start is drawn
+        images, _ = optimised(classifier, batches.batch(number), options)
+        np.testing.assert_array_equal(images, together[7 * number : 7 * (number + 1)])

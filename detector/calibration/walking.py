@@ -1,0 +1,92 @@
+"""Asking the classifier, in shards: its answers to images, and their path profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from detector.corruptions import everyday
+from detector.engine.walker import PathWalker
+from detector.images import to_canonical
+from detector.scoring.features import profile_features
+from detector.shards.base import Job, shards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from detector.calibration.stages import Arrays
+    from detector.classifiers.base import UInt8Array
+    from detector.paths import Prototypes
+    from detector.profiles import PathPlan
+    from detector.progress import Advance
+    from detector.shards.base import Models, Shard
+
+_CHUNK = 256
+"""Images of a shard. Another number would round some answers differently and draw other corruptions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """What all shards of a walk share.
+
+    Args:
+        prototypes: Where the prototype paths lead.
+        plan: Which paths, and where on them.
+    """
+
+    prototypes: Prototypes
+    plan: PathPlan
+
+
+@dataclass(frozen=True, eq=False)
+class Walkers:
+    """Images that are to be walked from.
+
+    Args:
+        images: uint8 (n, height, width, channels) as read, or float32 (n, channels, height, width), canonical.
+        corrupted: The seed by which they are first corrupted in everyday ways; None leaves them as they are.
+    """
+
+    images: NDArray[Any]
+    corrupted: int | None = None
+
+
+def classify_job(pixels: UInt8Array) -> Job:
+    """The classifier's answers to images: `logits`."""
+    return Job("Classifying images", _classify, None, lambda shard: pixels[shard.rows], shards(len(pixels), _CHUNK))
+
+
+def walk_job(title: str, walk: Walk, count: int, walkers: Callable[[slice], Walkers]) -> Job:
+    """Path profiles of images, read: `features`.
+
+    Args:
+        title: What images.
+        walk: Where to.
+        count: How many.
+        walkers: Gives some of them.
+    """
+
+    def part(shard: Shard) -> Walkers:
+        return walkers(shard.rows)
+
+    return Job(f"Walking paths of {title}", _walk, walk, part, shards(count, _CHUNK))
+
+
+def _classify(models: Models, shared: None, pixels: UInt8Array, advance: Advance) -> Arrays:
+    del shared
+    logits = models.classifier.logits(to_canonical(pixels, models.classifier.spec.shape))
+    advance(len(logits))
+    return {"logits": logits}
+
+
+def _walk(models: Models, walk: Walk, walkers: Walkers, advance: Advance) -> Arrays:
+    images = (
+        to_canonical(walkers.images, models.classifier.spec.shape) if walkers.images.dtype == "u1" else walkers.images
+    )
+    if walkers.corrupted is not None:
+        images = everyday(images, seed=walkers.corrupted)
+    features = profile_features(PathWalker(models.classifier, walk.prototypes, walk.plan).profile(images))
+    advance(len(features))
+    return {"features": features}
