@@ -8,6 +8,7 @@ The tree (the transport maps each branch to one status code, in one place)::
     |   +-- LimitExceededError     the data is too large; names the limit and the value
     |   `-- WithheldError          an image is flagged, and this deployment gives no prediction of such
     +-- OverloadedError            the queue is full; says when to try again
+    |   `-- QuotaError             the caller asked about as much as they may; likewise
     +-- NotFoundError              what the caller asks for is not here; says what is
     +-- UnauthenticatedError       the caller did not prove who they are
     +-- NotReadyError              starting or draining
@@ -95,6 +96,10 @@ class OverloadedError(IsthmusError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class QuotaError(OverloadedError):
+    """The caller's quota is used up; there may be room for others."""
 
 
 class NotFoundError(IsthmusError):

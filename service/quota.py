@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from detector.errors import LimitExceededError, OverloadedError
+from detector.errors import LimitExceededError, QuotaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class Quota:
 
         Raises:
             LimitExceededError: More than a minute's quota in one request.
-            OverloadedError: The caller's quota is used up; says when it will do.
+            QuotaError: The caller's quota is used up; says when it will do.
         """
         if not self._size:
             return
@@ -47,7 +47,7 @@ class Quota:
             self._left.popitem(last=False)
         if not enough:
             seconds = (images - left) * _MINUTE / self._size
-            raise OverloadedError(
+            raise QuotaError(
                 f"the quota of {self._size} images per minute is used up; try again in {seconds:.2f} s",
                 retry_after=seconds,
             )

@@ -20,6 +20,7 @@ from detector.errors import (
     NotFoundError,
     NotReadyError,
     OverloadedError,
+    QuotaError,
     ServiceFailedError,
     UnauthenticatedError,
     UpstreamUnavailableError,
@@ -40,6 +41,7 @@ _WIRE: Final[dict[type[IsthmusError], tuple[grpc.StatusCode, str]]] = {
     InvalidInputError: (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT"),
     LimitExceededError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
     OverloadedError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    QuotaError: (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
     NotFoundError: (grpc.StatusCode.NOT_FOUND, "NOT_FOUND"),
     UnauthenticatedError: (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
     WithheldError: (grpc.StatusCode.FAILED_PRECONDITION, "WITHHELD"),
@@ -58,6 +60,7 @@ _PLAIN: Final[dict[grpc.StatusCode, type[IsthmusError]]] = {
 # Errors that say when to try again, by code and reason; an empty reason stands for any other.
 _DELAYED: Final[dict[tuple[grpc.StatusCode, str], type[OverloadedError | UpstreamUnavailableError]]] = {
     (grpc.StatusCode.RESOURCE_EXHAUSTED, ""): OverloadedError,
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"): QuotaError,
     (grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"): UpstreamUnavailableError,
 }
 CANCELLED: Final = "CANCELLED"

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from detector.errors import OverloadedError, SettingsError, UnauthenticatedError
+from detector.errors import QuotaError, SettingsError, UnauthenticatedError
 from isthmus.v1 import detector_pb2 as pb
 from service.access import Access
 from service.client import AsyncClient
@@ -125,7 +125,7 @@ async def test_quotas_go_by_the_tokens_name_whatever_the_connection(start_server
     ):
         assert len(await one.score(PIXELS)) == 2
         assert len(await same.score(PIXELS)) == 2
-        with pytest.raises(OverloadedError, match="the quota of 4 images per minute is used up") as caught:
+        with pytest.raises(QuotaError, match="the quota of 4 images per minute is used up") as caught:
             await one.score(PIXELS)
         assert 0 < caught.value.retry_after <= 30
         assert len(await other.score(PIXELS)) == 2
@@ -141,7 +141,7 @@ async def test_calls_at_the_same_time_keep_their_names(start_server: StartServer
     answers = await asyncio.gather(*(client.score(PIXELS) for client in clients for _ in range(2)))
     assert [len(answer) for answer in answers] == [2] * 16
     for client in clients:
-        with pytest.raises(OverloadedError):
+        with pytest.raises(QuotaError):
             await client.score(PIXELS)
         await client.close()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.errors import LimitExceededError, OverloadedError
+from detector.errors import LimitExceededError, QuotaError
 from service.quota import Quota
 
 
@@ -21,16 +21,14 @@ def test_a_minutes_images_may_come_at_once_and_come_back_with_time() -> None:
     quota = Quota(60, clock=clock)
     quota.take("ann", 50)
     quota.take("ann", 10)
-    with pytest.raises(
-        OverloadedError, match=r"the quota of 60 images per minute is used up; try again in 5\.00 s"
-    ) as it:
+    with pytest.raises(QuotaError, match=r"the quota of 60 images per minute is used up; try again in 5\.00 s") as it:
         quota.take("ann", 5)
     assert it.value.retry_after == pytest.approx(5)
     clock.now += 5
     quota.take("ann", 5)
     clock.now += 3600
     quota.take("ann", 60)  # and no more than a minute's worth is saved up
-    with pytest.raises(OverloadedError):
+    with pytest.raises(QuotaError):
         quota.take("ann", 1)
 
 
@@ -38,14 +36,14 @@ def test_callers_have_quotas_of_their_own() -> None:
     quota = Quota(10, clock=Clock())
     quota.take("ann", 10)
     quota.take("ben", 10)
-    with pytest.raises(OverloadedError):
+    with pytest.raises(QuotaError):
         quota.take("ann", 1)
 
 
 def test_a_refused_request_costs_nothing() -> None:
     quota = Quota(10, clock=Clock())
     quota.take("ann", 6)
-    with pytest.raises(OverloadedError):
+    with pytest.raises(QuotaError):
         quota.take("ann", 6)
     quota.take("ann", 4)
 

@@ -12,6 +12,7 @@ from detector.errors import (
     LimitExceededError,
     NotReadyError,
     OverloadedError,
+    QuotaError,
     ServiceFailedError,
     UpstreamUnavailableError,
 )
@@ -21,6 +22,7 @@ ERRORS = [
     (InvalidInputError("has: colons", field="encoded.images[3]"), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_INPUT"),
     (LimitExceededError("9 images", field="tensor"), grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
     (OverloadedError("full", retry_after=0.25), grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    (QuotaError("used up", retry_after=3), grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
     (NotReadyError("starting"), grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
     (UpstreamUnavailableError("away", retry_after=2.5), grpc.StatusCode.UNAVAILABLE, "UPSTREAM_UNAVAILABLE"),
     (DeadlineError("too late"), grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
