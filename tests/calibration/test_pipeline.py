@@ -69,7 +69,7 @@ def test_the_bundle_is_the_one_that_is_reported(runs: dict[str, Run], kind: str)
     run = runs[kind]
     assert run.detector.bundle.digest == run.result.digest
     assert run.detector.bundle.manifest.calibration == run.result.manifest.calibration
-    assert run.detector.bundle.manifest.plan.forwards_per_image == 1 + 4 * 4 + 2
+    assert run.detector.bundle.manifest.plan.forwards_per_image == 1 + 4 * 2 + 2
     assert sum(run.result.manifest.calibration.images_per_class) == CALIBRATING
 
 

@@ -20,7 +20,7 @@ def test_ctrl_c_leaves_no_bundle_and_a_rerun_goes_on(digits: EmbeddedDefault, tm
         "calibrate",
         *("--classifier", str(digits.classifier_file), "--gradients", str(digits.gradients_file)),
         *("--images", str(digits.images_file), "--out", str(bundle), "--prototype-steps", "60"),
-        *("--scorer", "supervised", "--attack-images", "40", "--threads", "1"),
+        *("--scorer", "supervised", "--points", "2", "--attack-images", "25", "--threads", "1"),
     )
     running = started(*command)
     assert running.stderr

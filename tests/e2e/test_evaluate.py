@@ -20,7 +20,8 @@ def _command(digits: EmbeddedDefault, images: Path, out: Path) -> tuple[str, ...
     return (
         "evaluate",
         *("--classifier", str(digits.classifier_file), "--gradients", str(digits.gradients_file)),
-        *("--images", str(images), "--out", str(out), "--quick", "--adaptive-images", "3", "--threads", "1"),
+        *("--images", str(images), "--out", str(out), "--quick"),
+        *("--limit", "1000", "--points", "2", "--attack-images", "30", "--adaptive-images", "1", "--threads", "1"),
     )
 
 

@@ -62,7 +62,7 @@ def test_the_whole_guard_is_the_last_channel_but_for_parts_that_cost_less(evalua
     assert [part.name for part in (without, view, image)] == [WITHOUT_PROTOTYPES, IMAGE_AND_VIEW, IMAGE_ALONE]
     assert [view.forwards_per_image, image.forwards_per_image] == [2, 1]
     assert without.forwards_per_image < whole.forwards_per_image
-    assert whole.forwards_per_image == results.forwards_per_image == 19
+    assert whole.forwards_per_image == results.forwards_per_image == 11
     assert {row.name: row.included for row in results.attacks} == whole.attacks
     flagged = sum(p <= results.suspect_rate for p in results.benign_p_values)
     assert whole.false_positives.flagged == flagged
@@ -123,7 +123,7 @@ def test_the_report_and_the_lines_say_what_was_found(evaluated: Done) -> None:
     assert "PGD-Linf-60/255" in page
     lines = headlines(evaluated.results)
     assert any(line.startswith("included") for line in lines)
-    assert json.loads(evaluated.results.to_json())["forwards_per_image"] == 19
+    assert json.loads(evaluated.results.to_json())["forwards_per_image"] == 11
 
 
 def test_every_self_check_says_what_it_found(evaluated: Done) -> None:

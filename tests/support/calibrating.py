@@ -78,5 +78,6 @@ def quick_options(scorer: ScorerChoice = ScorerChoice.ONE_CLASS, *, seed: int = 
         prototypes=SynthesisOptions(steps=60, seed=seed),
         attacks=(fgsm(8), pgd(2), pgd(8), pgd_l2(0.5), cw(0.5)),
         attack_images=40,
+        points=2,
         seed=seed,
     )
