@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.parser import text_string_to_metric_families
 
 from isthmus.v1 import detector_pb2 as pb
 from service.canaries import CanaryMetrics
@@ -15,9 +16,12 @@ from service.settings import CONFIG_VARIABLE, ENV_PREFIX, ServiceSettings
 from service.testing import BrightnessScorer
 from service.upstream_metrics import UpstreamMetrics
 from tests.service.support import ROOT, settings_for_tests
+from tests.service.test_metrics import shown
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
+
+    from tests.service.support import StartServer
 
 API = (ROOT / "docs" / "api.md").read_text()
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
@@ -60,13 +64,13 @@ def test_every_setting_is_documented_as_it_is() -> None:
     documented = rows(SETTINGS)
     assert documented.keys() == ServiceSettings.model_fields.keys()
     for name, field in ServiceSettings.model_fields.items():
-        default = "must be set" if field.is_required() else f"`{shown(field.default)}`"
+        default = "must be set" if field.is_required() else f"`{as_toml(field.default)}`"
         row = [f"`{ENV_PREFIX}{name.upper()}`", default, field.description]
         assert documented[name] == row, f"| `{name}` | {' | '.join(map(str, row))} |"
     assert CONFIG_VARIABLE in SETTINGS
 
 
-def shown(default: object) -> str:
+def as_toml(default: object) -> str:
     """A default as TOML would have it."""
     if default is None:
         return "unset"
@@ -89,6 +93,16 @@ def test_every_metric_is_documented_with_its_type_and_labels() -> None:
             labels = INFO_LABELS if family.type == "info" else collector._labelnames
             found[name] = [family.type, ", ".join(f"`{label}`" for label in labels)]
     assert {name: cells[:2] for name, cells in rows(METRICS).items()} == found
+
+
+async def test_a_running_server_shows_what_is_documented_and_nothing_else(start_server: StartServer) -> None:
+    server = await start_server(metrics_enabled=True)
+    families = text_string_to_metric_families(await shown(server))
+    own = {family.name for family in families if not family.name.startswith("process_")}
+    documented = {name.removesuffix("_total") for name in rows(METRICS) if not name.startswith("isthmus_upstream_")}
+    info = {"isthmus_detector_info"}  # the text format has an information as a gauge of this name
+    assert own - info == documented - {"isthmus_detector"}
+    assert info <= own
 
 
 def test_metrics_named_in_prose_exist() -> None:

@@ -31,6 +31,16 @@ NOISE = random_pixels(8, 8, 3)
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
+async def shown(server: RunningServer) -> str:
+    """The metrics page."""
+
+    def read() -> str:
+        with urlopen(f"http://127.0.0.1:{server.metrics_port}/metrics", timeout=20) as reply:
+            return str(reply.read().decode())
+
+    return await asyncio.to_thread(read)
+
+
 class Page:
     """The metrics page at one moment."""
 
@@ -39,11 +49,7 @@ class Page:
 
     @classmethod
     async def of(cls, server: RunningServer) -> Page:
-        def read() -> str:
-            with urlopen(f"http://127.0.0.1:{server.metrics_port}/metrics", timeout=20) as reply:
-                return str(reply.read().decode())
-
-        families = text_string_to_metric_families(await asyncio.to_thread(read))
+        families = text_string_to_metric_families(await shown(server))
         samples = (sample for family in families for sample in family.samples)
         return cls({(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples})
 
