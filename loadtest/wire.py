@@ -13,7 +13,7 @@ from detector.verdicts import Verdict
 from isthmus.inference.v2 import inference_pb2 as oip
 from isthmus.v1 import detector_pb2 as pb
 from loadtest.answers import Answer
-from service.health import INFERENCE_SERVICE
+from service.health import DETECTOR_SERVICE, INFERENCE_SERVICE
 from service.results import ScoredImage
 from service.status import from_status
 from service.tensors import IMAGES, LABEL, split_elements
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from detector.classifiers.base import UInt8Array
 
 Read = TypeVar("Read")
-NATIVE_SERVICE: Final = "isthmus.v1.AdversarialDetector"
 _VERDICTS: Final = tuple(Verdict)
 _SCORE, _VERDICT = "score", "verdict"
 # Such a stream tells errors by their text alone: those of `service.admission` and `service.quota`.
@@ -108,7 +107,7 @@ def _streamed(message: bytes) -> Streamed:
 NATIVE: Final = Api(
     unary="Score",
     stream="ScoreStream",
-    service=NATIVE_SERVICE,
+    service=DETECTOR_SERVICE,
     request=lambda pixels, _: _score_request(pixels).SerializeToString(),
     answers=_readable(lambda message: _scored(pb.ScoreResponse.FromString(message))),
     stream_request=lambda pixels, id_: pb.ScoreStreamRequest(

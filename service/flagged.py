@@ -67,6 +67,9 @@ def flagged_images(
         withheld: Verdicts whose predictions the caller did not get.
         bundle_digest: Of the detector that answered.
     """
+    flagged = [found for found in answers.rows() if found[1].verdicts[found[2]] is not Verdict.BENIGN]
+    if not flagged:  # as of most requests: they need no clock
+        return ()
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return tuple(
         FlaggedImage(
@@ -78,8 +81,7 @@ def flagged_images(
             bundle_digest=bundle_digest,
             **_evidence(part, row),
         )
-        for index, part, row in answers.rows()
-        if part.verdicts[row] is not Verdict.BENIGN
+        for index, part, row in flagged
     )
 
 

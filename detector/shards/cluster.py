@@ -72,16 +72,9 @@ def local_cluster(cpus: int | None = None) -> Iterator[Any]:
     count = cpus or len(os.sched_getaffinity(0))
     # Ray's sockets lie in this folder, and a socket's path may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="isthmus-ray-", ignore_cleanup_errors=True) as folder:
-        try:
-            ray.init(address="local", num_cpus=count, include_dashboard=False, _temp_dir=folder, **_QUIET)
-        # Ray raises unrelated classes, some of them built in, where its processes don't start.
-        except Exception as error:
-            ray.shutdown()
-            raise ScaleOutError(f"a local Ray does not start: {_first_line(error)}") from error
-        try:
+        local = {"num_cpus": count, "include_dashboard": False, "_temp_dir": folder}
+        with _connected(ray, "a local Ray does not start", address="local", **local):
             yield ray
-        finally:
-            ray.shutdown()
 
 
 @contextmanager
@@ -102,19 +95,23 @@ def joined_cluster(address: str) -> Iterator[Any]:
     if address != AUTO:
         _check_answers(address)
     ray = _import_ray({})
+    with _connected(ray, f"--ray-address {address}: can't join this Ray cluster", address=address):
+        yield ray
+
+
+@contextmanager
+def _connected(ray: Any, refusal: str, **options: Any) -> Iterator[None]:
+    """Connect quietly, and disconnect at the end; `refusal` is what is said where it can't be."""
     try:
-        ray.init(address=address, **_QUIET)
-    # As above.
+        ray.init(**options, logging_level="ERROR", log_to_driver=False, configure_logging=False)
+    # Ray raises unrelated classes, some of them built in, where its processes don't start or don't let us in.
     except Exception as error:
         ray.shutdown()
-        raise ScaleOutError(f"--ray-address {address}: can't join this Ray cluster: {_first_line(error)}") from error
+        raise ScaleOutError(f"{refusal}: {_first_line(error)}") from error
     try:
-        yield ray
+        yield
     finally:
         ray.shutdown()
-
-
-_QUIET: Final[dict[str, Any]] = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": False}
 
 
 def _check_answers(address: str) -> None:
