@@ -189,9 +189,3 @@ def _roughness(pixels: Tensor) -> Tensor:
     across = (pixels[..., 1:] - pixels[..., :-1]).abs().flatten(1).mean(1)
     down = (pixels[..., 1:, :] - pixels[..., :-1, :]).abs().flatten(1).mean(1)
     return (across + down) / 2
-
-
-def roughness(images: Float32Array) -> Float32Array:
-    """Mean absolute difference of neighbouring pixels of canonical images (..., C, H, W), in pixel units 0..1."""
-    flat = torch.from_numpy(images.reshape(-1, *images.shape[-3:]))
-    return _roughness(flat).numpy().reshape(images.shape[:-3])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.processes import Served
+from tests.service.processes import Served, started
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,20 +64,8 @@ class Container:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Served]:
         """The command, confined; killed at the end where it still runs."""
-        process = await asyncio.create_subprocess_exec(
-            *CONFINED,
-            *self.command,
-            cwd="/",
-            env=self.environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            yield Served(process)
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
+        async with started(*CONFINED, *self.command, cwd="/", env=self.environment) as served:
+            yield served
 
     async def run(self, *command: str) -> tuple[int, str]:
         """Another command in the container: its exit status, and all it says."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.service.support import python_environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 
 class Served:
@@ -33,15 +33,10 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(program: str) -> AsyncIterator[Served]:
-    """Run a program that serves, in a Python of its own."""
+async def started(*command: str, env: Mapping[str, str], cwd: str | None = None) -> AsyncIterator[Served]:
+    """Run a command that serves; killed at the end where it still runs."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        program,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=python_environment(),
+        *command, cwd=cwd, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
         yield Served(process)
@@ -49,3 +44,10 @@ async def serving(program: str) -> AsyncIterator[Served]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@asynccontextmanager
+async def serving(program: str) -> AsyncIterator[Served]:
+    """Run a program that serves, in a Python of its own."""
+    async with started(sys.executable, "-c", program, env=python_environment()) as served:
+        yield served
