@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from detector.attacks.running import PreparedAttack
     from detector.attacks.threat_models import ThreatModel
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Classifier, Float32Array
     from detector.progress import Advance
     from detector.shards.base import Compute, Shard
+    from detector.shards.stages import Arrays
 
 _ENOUGH = 0.5  # of the images, moved out of their class
 _DOUBLINGS = 5

@@ -19,10 +19,10 @@ from detector.scoring.features import profile_features
 if TYPE_CHECKING:
     from detector.calibration.measuring import Measurements
     from detector.calibration.options import CalibrationOptions
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.detector import Detector
     from detector.progress import Progress
+    from detector.shards.stages import Arrays
 
 _USUAL_BUDGET = 8 / 255
 _STAND_IN_IMAGES = 300

@@ -19,7 +19,6 @@ from detector.attacks.threat_models import Knowledge, Norm
 from detector.calibration.attacking import AttackedImages, attack_job, budgets_job, keep_successes, may_grow
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
-from detector.calibration.stages import StageStore
 from detector.calibration.walking import Walk, Walkers, classify_job, walk_job
 from detector.errors import CalibrationError
 from detector.images import to_canonical
@@ -32,6 +31,7 @@ from detector.residuals import residual_count
 from detector.scoring.features import DOUBT_FEATURE, feature_names
 from detector.shards.base import LocalRunner, Models
 from detector.shards.jobs import Stage, run_jobs, run_stages
+from detector.shards.stages import StageStore
 from detector.versions import tool_versions
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from detector.attacks.threat_models import ThreatModel
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.progress import Progress
     from detector.shards.base import Job, ShardRunner
     from detector.shards.jobs import Finished
+    from detector.shards.stages import Arrays
 
 _HELD_OUT_ATTACKS = 4
 _IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another

@@ -19,7 +19,7 @@ from detector.calibration.report import render_report
 from detector.conformal import ConformalCalibration
 from detector.detector import Detector
 from detector.errors import CalibrationError
-from detector.evaluation.metrics import auroc
+from detector.metrics import auroc
 from detector.pictures import contact_sheet
 from detector.prototypes.quality import roughness
 from detector.versions import tool_versions

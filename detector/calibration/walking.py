@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import UInt8Array
     from detector.paths import Prototypes
     from detector.profiles import PathPlan
     from detector.progress import Advance
     from detector.shards.base import Models, Shard
+    from detector.shards.stages import Arrays
 
 _CHUNK = 256
 """Images of a shard. Another number would round some answers differently and draw other corruptions."""

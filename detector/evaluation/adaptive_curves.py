@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from detector.attacks.adaptive.guard import DifferentiableGuard
     from detector.attacks.adaptive.running import AdaptiveAttack
     from detector.attacks.adaptive.square import Query
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.detector import Detector
     from detector.evaluation.material import Material
+    from detector.shards.stages import Arrays
 
     Serving = Callable[[Path], AbstractContextManager[Query]]
     """From a bundle to a running service that can be asked."""

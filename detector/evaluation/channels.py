@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.evaluation.material import Attacked, Material
     from detector.evaluation.results import Detected
     from detector.profiles import PathPlan
     from detector.scoring.fitted import FittedScorer
+    from detector.shards.stages import Arrays
 
 WITHOUT_PROTOTYPES = "all but prototypes"
 IMAGE_AND_VIEW = "the image and a view alone"

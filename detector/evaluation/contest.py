@@ -16,10 +16,10 @@ from detector.evaluation.results import ScorerResult
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from detector.calibration.stages import Arrays
     from detector.evaluation.material import Material
     from detector.evaluation.peers.base import Peer
     from detector.evaluation.peers.registry import PeerFactory
+    from detector.shards.stages import Arrays
 
 
 def peer_results(material: Material, factories: Iterable[PeerFactory] | None = None) -> list[ScorerResult]:

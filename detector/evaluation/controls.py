@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.evaluation.material import Material
     from detector.evaluation.pair_barriers import PairBarriers
+    from detector.shards.stages import Arrays
 
 
 def control_results(material: Material) -> list[Control]:

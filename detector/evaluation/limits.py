@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from detector.evaluation.metrics import RealisedRate
     from detector.evaluation.results import AdaptiveCurve, AttackResult, Control, Detected, ScorerResult, TramerCheck
+    from detector.metrics import RealisedRate
 
 _POOR = 0.8  # of a rate of detection
 _MOST = 2.0  # times the target

@@ -16,12 +16,12 @@ from detector.calibration.attacking import attack_job, moved_images
 from detector.calibration.measuring import Measurements
 from detector.calibration.pipeline import calibrate
 from detector.calibration.split import split_images
-from detector.calibration.stages import StageStore
 from detector.detector import Detector
 from detector.errors import CalibrationError
 from detector.images import to_canonical, to_pixels
 from detector.scoring.features import profile_features
 from detector.shards.jobs import Stage, run_stages
+from detector.shards.stages import StageStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from detector.calibration.attacking import Victims
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.classifiers.torch import TorchClassifier
     from detector.data.source import ImageSet
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from detector.evaluation.options import EvaluationOptions
     from detector.progress import Advance, Progress
     from detector.shards.base import Job, Models, ShardRunner
+    from detector.shards.stages import Arrays
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from detector.errors import DataError
-from detector.evaluation.metrics import auroc
+from detector.metrics import auroc
 from detector.paths import Barriers, interpolate
 from detector.profiles import path_losses
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from detector.conformal import ConformalCalibration
-from detector.evaluation.metrics import auroc_estimate, realised_rate
 from detector.evaluation.results import Detected
+from detector.metrics import auroc_estimate, realised_rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
-    from detector.evaluation.metrics import RealisedRate
+    from detector.metrics import RealisedRate
     from detector.verdicts import TargetRates
 
 CALIBRATION: Final = "calibration images"

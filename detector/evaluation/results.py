@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from detector.evaluation.metrics import Estimate, RealisedRate
     from detector.evaluation.pair_barriers import PairBarriers
+    from detector.metrics import Estimate, RealisedRate
 
 SCHEMA_VERSION: Final = 1
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.evaluation.material import Attacked, Material
-    from detector.evaluation.metrics import RealisedRate
     from detector.evaluation.results import Detected
+    from detector.metrics import RealisedRate
 
 _FEWEST_OF_A_CLASS = 10
 

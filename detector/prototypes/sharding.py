@@ -9,13 +9,13 @@ from detector.prototypes.synthesis import PrototypeBatches, optimised
 from detector.shards.base import Job, Shard
 
 if TYPE_CHECKING:
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Float32Array
     from detector.classifiers.torch import TorchClassifier
     from detector.progress import Advance
     from detector.prototypes.options import SynthesisOptions
     from detector.prototypes.synthesis import PrototypeBatch
     from detector.shards.base import Models
+    from detector.shards.stages import Arrays
 
 
 def synthesis_job(

@@ -15,9 +15,9 @@ from detector.progress import Advance
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from detector.calibration.stages import Arrays
     from detector.classifiers.base import Classifier
     from detector.classifiers.torch import TorchClassifier
+    from detector.shards.stages import Arrays
 
 
 @dataclass(frozen=True, eq=False)

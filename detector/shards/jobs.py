@@ -13,9 +13,9 @@ from detector.shards.base import Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from detector.calibration.stages import Arrays, PartStore, StageStore
     from detector.progress import Advance, Progress
     from detector.shards.base import Job, ShardRunner
+    from detector.shards.stages import Arrays, PartStore, StageStore
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ from detector.errors import IsthmusError, ScaleOutError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from detector.calibration.stages import Arrays
     from detector.shards.base import Compute, Job, Models, Task
     from detector.shards.recipe import ModelRecipe
+    from detector.shards.stages import Arrays
 
 _AHEAD = 2  # shards under way for each worker, so that none waits for its next one
 

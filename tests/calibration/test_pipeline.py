@@ -14,8 +14,8 @@ from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import pgd
 from detector.calibration.options import ScorerChoice
 from detector.calibration.pipeline import calibrate
-from detector.evaluation.metrics import auroc
 from detector.images import to_canonical
+from detector.metrics import auroc
 from detector.prototypes.options import PrototypeStart
 from detector.versions import tool_versions
 from tests.support.bundles import digits_torch

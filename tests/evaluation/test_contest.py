@@ -9,10 +9,10 @@ import numpy as np
 from detector.conformal import ConformalCalibration
 from detector.evaluation.contest import peer_results
 from detector.evaluation.material import Material
-from detector.evaluation.metrics import auroc
 from detector.evaluation.peers.confidence import MaxSoftmax
 from detector.evaluation.peers.lid import LocalIntrinsicDimensionality
 from detector.evaluation.peers.mahalanobis import Mahalanobis
+from detector.metrics import auroc
 from tests.evaluation.conftest import SMALL
 from tests.support.calibrating import Recorder
 

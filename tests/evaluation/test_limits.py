@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from detector.evaluation.limits import plain_limits, prototypes_share, tramer_note
-from detector.evaluation.metrics import realised_rate
 from detector.evaluation.results import Control, TramerCheck
+from detector.metrics import realised_rate
 from tests.support.results import realistic_results
 
 RESULTS = realistic_results(seed=3)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from detector.calibration.stages import StageStore
 from detector.shards.base import Job, LocalRunner, Models, shards
 from detector.shards.jobs import Stage, run_jobs, run_stages
+from detector.shards.stages import StageStore
 from tests.support.calibrating import Recorder
 from tests.support.tiny import tiny_torch
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from detector.calibration.stages import Arrays
     from detector.progress import Advance
     from detector.shards.base import Task
+    from detector.shards.stages import Arrays
 
 
 class Work:

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from detector.evaluation.metrics import auroc_estimate, realised_rate
 from detector.evaluation.results import (
     AdaptiveCurve,
     AttackResult,
@@ -21,6 +20,7 @@ from detector.evaluation.results import (
     SelfCheck,
     TramerCheck,
 )
+from detector.metrics import auroc_estimate, realised_rate
 from tests.support.pictures import encoded, picture
 
 BENIGN: Final = 1000

@@ -18,9 +18,9 @@ from tests.support.calibrating import quick_options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.calibration.stages import Arrays
     from detector.progress import Advance
     from detector.shards.base import Models
+    from detector.shards.stages import Arrays
 
 OPTIONS = quick_options(ScorerChoice.SUPERVISED)
 OPTIONS = replace(

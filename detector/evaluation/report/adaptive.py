@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detector.evaluation.report import numbers
-from detector.evaluation.report.drawing import figure
 from detector.evaluation.report.lines import budget_curves, in_levels
-from detector.evaluation.report.parts import Section, answer, paragraph, row_head, wide, words
 from detector.html import Cell
+from detector.reporting import numbers
+from detector.reporting.drawing import figure
+from detector.reporting.parts import Section, answer, paragraph, row_head, wide, words
 
 if TYPE_CHECKING:
     from detector.evaluation.results import AdaptiveCurve, CurvePoint, EvaluationResults

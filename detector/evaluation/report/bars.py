@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FuncFormatter
 
-from detector.evaluation.report import numbers
-from detector.evaluation.report.drawing import SERIES, chart, label
+from detector.reporting import numbers
+from detector.reporting.drawing import SERIES, chart, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

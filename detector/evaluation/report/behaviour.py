@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detector.evaluation.report import numbers
 from detector.evaluation.report.bars import control_rates
-from detector.evaluation.report.drawing import figure
-from detector.evaluation.report.parts import Section, answer, paragraph, row_head, wide, words
+from detector.reporting import numbers
+from detector.reporting.drawing import figure
+from detector.reporting.parts import Section, answer, paragraph, row_head, wide, words
 
 if TYPE_CHECKING:
-    from detector.evaluation.metrics import RealisedRate
     from detector.evaluation.results import EvaluationResults
     from detector.html import Cell
+    from detector.metrics import RealisedRate
 
 
 def classes(results: EvaluationResults) -> Section:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from detector.evaluation.report import numbers
-from detector.evaluation.report.parts import Section, paragraph, row_head, wide, words
 from detector.html import element, joined
+from detector.reporting import numbers
+from detector.reporting.parts import Section, paragraph, row_head, wide, words
 
 if TYPE_CHECKING:
     from detector.evaluation.results import EvaluationResults

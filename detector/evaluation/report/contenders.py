@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.evaluation.metrics import RealisedRate, realised_rate
+from detector.metrics import RealisedRate, realised_rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

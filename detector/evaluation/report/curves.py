@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, NullLocator
 from sklearn.metrics import roc_curve
 
-from detector.evaluation.report import numbers
-from detector.evaluation.report.drawing import INK, LINE_STYLES, MUTED, SERIES, chart, label
+from detector.reporting import numbers
+from detector.reporting.drawing import INK, LINE_STYLES, MUTED, SERIES, chart, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detector.evaluation.report import numbers
 from detector.evaluation.report.curves import roc_overview, roc_small
 from detector.evaluation.report.distributions import p_value_charts, score_boxes
-from detector.evaluation.report.drawing import figure
-from detector.evaluation.report.parts import Section, paragraph, row_head, shaded_score, shaded_share, wide, words
+from detector.reporting import numbers
+from detector.reporting.drawing import figure
+from detector.reporting.parts import Section, paragraph, row_head, shaded_score, shaded_share, wide, words
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import binom
 
-from detector.evaluation.report.drawing import INK, MUTED, SERIES, chart, label
+from detector.reporting.drawing import INK, MUTED, SERIES, chart, label
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from detector.evaluation.report import adaptive, behaviour, closing, comparison, detection, examples, summary
-from detector.evaluation.report.style import STYLE
-from detector.html import element, page
+from detector.reporting.document import document
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
-    from detector.evaluation.report.parts import Section
     from detector.evaluation.results import EvaluationResults
 
 _TITLE: Final = "Isthmus evaluation"
@@ -45,18 +41,4 @@ def render_report(results: EvaluationResults) -> str:
         closing.facts(results),
         closing.glossary(),
     ]
-    present = [section for section in sections if section is not None]
-    links = [element("a", section.title, href=f"#{section.anchor}") for section in present]
-    return page(
-        _TITLE,
-        STYLE,
-        element("h1", _TITLE),
-        summary.summary(results),
-        element("nav", *links, aria_label="Contents"),
-        *map(_section, present),
-    )
-
-
-def _section(section: Section) -> Markup:
-    heading = element("h2", section.title)
-    return element("section", heading, *section.body, id=section.anchor)
+    return document(_TITLE, summary.summary(results), [section for section in sections if section is not None])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from detector.evaluation.report import lines, numbers
-from detector.evaluation.report.parts import Section, paragraph
+from detector.evaluation.report import lines
 from detector.html import element
+from detector.reporting import numbers
+from detector.reporting.parts import Section, paragraph
 
 if TYPE_CHECKING:
     from markupsafe import Markup

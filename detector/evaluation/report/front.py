@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from detector.evaluation.report.contenders import Contender, Kind, Overall
-from detector.evaluation.report.drawing import INK, MUTED, PAPER, SERIES, chart, label
+from detector.reporting.drawing import INK, MUTED, PAPER, SERIES, chart, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

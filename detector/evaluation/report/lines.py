@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from detector.evaluation.report import numbers
-from detector.evaluation.report.drawing import LINE_STYLES, MUTED, SERIES, chart, label
+from detector.reporting import numbers
+from detector.reporting.drawing import LINE_STYLES, MUTED, SERIES, chart, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

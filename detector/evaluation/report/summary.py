@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detector.evaluation.report import contenders, numbers
-from detector.evaluation.report.parts import (
+from detector.evaluation.report import contenders
+from detector.evaluation.report.verdicts import answers, strongest_adaptive
+from detector.reporting import numbers
+from detector.reporting.parts import (
     Section,
     answer,
     paragraph,
@@ -15,7 +17,6 @@ from detector.evaluation.report.parts import (
     wide,
     words,
 )
-from detector.evaluation.report.verdicts import answers, strongest_adaptive
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector.evaluation.report import contenders, numbers
+from detector.evaluation.report import contenders
 from detector.evaluation.report.lines import in_levels
+from detector.reporting import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

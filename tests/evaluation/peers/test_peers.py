@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from detector.evaluation.metrics import auroc
 from detector.evaluation.peers.activations import layer_activations
 from detector.evaluation.peers.base import halves, in_chunks, originals
 from detector.evaluation.peers.beyond import BeyondOwnFeatures
 from detector.evaluation.peers.noise import NoiseConsistency
 from detector.evaluation.peers.registry import available_peers, peers_without_attacks
+from detector.metrics import auroc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,55 +1,25 @@
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from detector.evaluation.metrics import Estimate, auroc, realised_rate
-from detector.evaluation.report import contenders, numbers
+from detector.evaluation.report import contenders
 from detector.evaluation.report.curves import _curve
-from detector.evaluation.report.drawing import INK, SERIES, chart, label
 from detector.evaluation.report.front import _apart
 from detector.evaluation.report.lines import in_levels
 from detector.evaluation.report.verdicts import Answer, answers, strongest_adaptive
 from detector.evaluation.results import Detected
+from detector.metrics import Estimate, auroc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matplotlib.figure import Figure
-
     from detector.evaluation.results import EvaluationResults, ScorerResult
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        (numbers.auroc(0.96449), "0.964"),
-        (numbers.auroc(None), "\N{EN DASH}"),
-        (numbers.estimate(Estimate(0.9, 0.85, 1.0)), "0.900 (0.850\N{EN DASH}1.000)"),
-        (numbers.gain(0.0312), "+0.031"),
-        (numbers.gain(-0.0312), "\N{MINUS SIGN}0.031"),
-        (numbers.gain(-0.0001), "0.000"),
-        (numbers.percent(0.9312), "93.1%"),
-        (numbers.target(0.05), "5%"),
-        (numbers.target(0.005), "0.5%"),
-        (numbers.realised(realised_rate(0, 1)), "0.0% (0.0\N{EN DASH}97.5%)"),
-        (numbers.realised(None), "\N{EN DASH}"),
-        (numbers.forwards(33.0), "33"),
-        (numbers.forwards(17.44), "17.4"),
-        (numbers.milliseconds(0.03123), "0.0312"),
-        (numbers.milliseconds(1240.4), "1,240"),
-        (numbers.levels(8 / 255), "8/255"),
-        (numbers.levels(0.5 / 255), "0.5/255"),
-    ],
-)
-def test_numbers_are_written(written: str, expected: str) -> None:
-    assert written == expected
 
 
 def test_the_area_under_the_curve_is_the_auroc() -> None:
@@ -66,30 +36,6 @@ def test_names_keep_their_order_and_distance_and_stay_below_the_top() -> None:
         assert all(np.diff(places) > 0.05 - 1e-9)
         assert places[-1] <= 1.02
     assert _apart([0.1, 0.5], 0.05, 1.0) == [0.1, 0.5]
-
-
-def _painted(name: str, text: str) -> str:
-    def paint(figure: Figure) -> None:
-        axis = figure.subplots()
-        axis.plot([0, 1], [0, 1], color=SERIES[3], marker="o")
-        axis.set_title(label(text), color=INK)
-
-    return str(chart(name, text, (3, 2), paint))
-
-
-def test_a_chart_has_its_own_ids_the_colours_of_the_page_and_its_words() -> None:
-    drawn = _painted("one", 'a <b> & "#010203"')
-    assert set(re.findall(r'id="([^"]+)"', drawn)) <= set(re.findall(r'id="(one-[^"]+)"', drawn))
-    assert {"var(--c3)", "var(--ink)"} <= set(re.findall(r"var\(--\w+\)", drawn))
-    assert 'a &lt;b&gt; &amp; "#010203"</text>' in drawn
-    assert 'aria-label="a &lt;b&gt; &amp; &quot;#010203&quot;"' in drawn
-    assert drawn == _painted("one", 'a <b> & "#010203"')
-
-
-def test_labels_are_short_and_printable() -> None:
-    assert label("a\x00b\nc") == "a b c"
-    assert len(label("x" * 100)) == 40
-    assert label("\u4e2d") == "\u4e2d"
 
 
 def _detected(*aurocs: float) -> dict[str, Detected]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from detector.evaluation.metrics import RealisedRate
 from detector.evaluation.report import render_report
+from detector.metrics import RealisedRate
 from tests.support.pages import read_page
 
 if TYPE_CHECKING:

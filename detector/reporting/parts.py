@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector.evaluation.report import numbers
 from detector.html import Cell, element, table
+from detector.reporting import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from detector.evaluation.metrics import Estimate, RealisedRate
+    from detector.metrics import Estimate, RealisedRate
 
 NOTHING = "\N{EN DASH}"
 """Where there is no number."""

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from detector.calibration.stages import StageStore
 from detector.errors import CalibrationError
+from detector.shards.stages import StageStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.calibration.stages import Arrays
+    from detector.shards.stages import Arrays
 
 
 def _ones() -> Arrays:

@@ -1,4 +1,4 @@
-"""How the report looks, beyond what all pages share: narrow, and on paper."""
+"""How reports look, beyond what all pages share: narrow, and on paper."""
 
 from __future__ import annotations
 

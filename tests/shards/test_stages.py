@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from detector.calibration.stages import StageStore
+from detector.shards.stages import StageStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.calibration.stages import Arrays
+    from detector.shards.stages import Arrays
 
 
 class Work:

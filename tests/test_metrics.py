@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.evaluation.metrics import auroc, realised_rate
+from detector.metrics import auroc, realised_rate
 
 
 def _mann_whitney(benign: np.ndarray, adversarial: np.ndarray) -> float:

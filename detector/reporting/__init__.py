@@ -1,0 +1,1 @@
+"""What reports for people are made of: sections, tables, numbers in words, charts."""
