@@ -25,6 +25,7 @@ The tree (the transport maps each branch to one status code, in one place)::
     |   `-- GradientsUnavailableError  no way to differentiate it
     +-- DataError                  a folder, zip, npz or data set can't be read, or has the wrong labels
     +-- CalibrationError           there is not enough, or not the right, data to calibrate
+    +-- AnalysisError              an analysis is told what makes no sense, or finds nothing to analyse; says what
     +-- ScaleOutError              work spread over a Ray cluster can't be started there, or was given up there
     `-- MissingExtraError          an optional dependency is not installed; says which extra brings it
 """
@@ -173,6 +174,10 @@ class DataError(IsthmusError):
 
 class CalibrationError(IsthmusError):
     """There is not enough, or not the right, data to calibrate."""
+
+
+class AnalysisError(IsthmusError):
+    """An analysis is told what makes no sense, or finds nothing that it could analyse."""
 
 
 class ScaleOutError(IsthmusError):

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from detector.errors import CalibrationError
 from detector.paths import Prototypes
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
+from detector.prototypes.smoothness import mean_variation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,7 +161,7 @@ def optimised(
             best[better], best_losses[better] = pixels.detach()[better], seen[better]
         if step == options.steps or bool((best_losses < options.target_loss).all()):
             break
-        objective = losses.sum() + options.smoothness * _roughness(pixels).sum()
+        objective = losses.sum() + options.smoothness * mean_variation(pixels).sum()
         adam.zero_grad()
         (pixels.grad,) = torch.autograd.grad(objective, [pixels])
         adam.step()
@@ -182,10 +183,3 @@ def _jittered(pixels: Tensor, options: SynthesisOptions, generator: torch.Genera
         return pixels
     shifts = torch.randint(-options.jitter, options.jitter + 1, (2,), generator=generator).tolist()
     return torch.roll(pixels, shifts=shifts, dims=(2, 3))
-
-
-def _roughness(pixels: Tensor) -> Tensor:
-    """Mean absolute difference of neighbouring pixels of each image: (N,), 0 for a flat image."""
-    across = (pixels[..., 1:] - pixels[..., :-1]).abs().flatten(1).mean(1)
-    down = (pixels[..., 1:, :] - pixels[..., :-1, :]).abs().flatten(1).mean(1)
-    return (across + down) / 2
