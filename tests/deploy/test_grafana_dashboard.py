@@ -25,7 +25,7 @@ QUERIES = dashboard_queries(DASHBOARD)
 
 
 def test_the_file_is_what_the_code_writes() -> None:
-    assert source.OUT.read_text() == source.text(), "run: python deploy/grafana/dashboard.py"
+    assert source.OUT.read_text() == source.text(), "run: python -m deploy.grafana.dashboard"
 
 
 def test_grafana_knows_every_field_and_value() -> None:
