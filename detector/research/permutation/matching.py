@@ -1,0 +1,179 @@
+"""Weight matching: permuting one network's units so that its weights come as close to another's as can be.
+
+Coordinate ascent (Ainsworth et al., git re-basin; Sharma et al., Sec. 2): groups of units are visited in random order,
+and each is assigned anew with all others as they are, until a sweep changes nothing. Every assignment is solved exactly
+(SciPy), but the whole is a local optimum: restarts help, above all where residual sums join layers. Several checkpoints
+of each of two networks can be matched at once, by one permutation for all (super-alignment).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from detector.errors import AnalysisError
+from detector.research.permutation.spec import composed, identity, permuted, random_permutations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from detector.research.permutation.spec import PermutationSpec, State, UnitGroup
+
+_LEAST_GAIN = 1e-12  # of a sweep, of the objective
+
+
+class Kernel(StrEnum):
+    """How alike two units are: the inner product of their weights, or the cosine between them."""
+
+    LINEAR = "linear"
+    COSINE = "cosine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchingOptions:
+    """How weights are matched.
+
+    Args:
+        kernel: How alike two units are.
+        vectors: Whether biases and the scales of norms count too, or weights of two axes and more alone.
+        sweeps: Over all groups, at most.
+        restarts: From how many starts: the first from the network as it is, the others from random permutations. The
+            best is kept.
+        seed: Of the order of groups and of the starts.
+
+    Raises:
+        AnalysisError: A value is out of range.
+    """
+
+    kernel: Kernel = Kernel.LINEAR
+    vectors: bool = True
+    sweeps: int = 100
+    restarts: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.sweeps, self.restarts) < 1:
+            raise AnalysisError("matching: sweeps and restarts must be at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """How one network's units are to be permuted to match another's.
+
+    Args:
+        permutations: By group.
+        objectives: After the start and after each sweep, how alike the networks are by the kernel, rising.
+    """
+
+    permutations: dict[str, NDArray[np.int64]]
+    objectives: tuple[float, ...]
+
+
+def match_weights(
+    spec: PermutationSpec, references: Sequence[State], moved: Sequence[State], options: MatchingOptions
+) -> Matched:
+    """Match networks by their weights.
+
+    Args:
+        spec: Of their architecture.
+        references: The network to come close to, or several checkpoints of it.
+        moved: The network whose units are permuted, or as many checkpoints of it.
+        options: How.
+
+    Raises:
+        AnalysisError: There are not as many of one as of the other, or one does not fit `spec`; names it.
+    """
+    if not references or len(references) != len(moved):
+        raise AnalysisError(
+            f"matching: as many networks as references are needed, not {len(moved)} and {len(references)}"
+        )
+    for place, (one, other) in enumerate(zip(references, moved, strict=True)):
+        spec.check(one, name=f"references[{place}]")
+        spec.check(other, name=f"moved[{place}]")
+    found = [_ascended(spec, references, moved, options, start) for start in range(options.restarts)]
+    return max(found, key=lambda matched: matched.objectives[-1])
+
+
+def _ascended(
+    spec: PermutationSpec, references: Sequence[State], moved: Sequence[State], options: MatchingOptions, start: int
+) -> Matched:
+    """One ascent to the end."""
+    rng = np.random.default_rng((options.seed, start))
+    found = random_permutations(spec, int(rng.integers(2**32))) if start else identity(spec)
+    current = [permuted(spec, state, found) for state in moved]
+    objectives = [_alike(spec, references, current, options)]
+    for _ in range(options.sweeps):
+        for number in rng.permutation(len(spec.groups)):
+            group = spec.groups[number]
+            step = _better(spec, group, references, current, options)
+            if step is not None:
+                current = [permuted(spec, state, {group.name: step}) for state in current]
+                found = composed(found, {**identity(spec), group.name: step})
+        objectives.append(_alike(spec, references, current, options))
+        if objectives[-1] - objectives[-2] <= _LEAST_GAIN * abs(objectives[-2]):
+            break
+    return Matched(found, tuple(objectives))
+
+
+def _better(
+    spec: PermutationSpec,
+    group: UnitGroup,
+    references: Sequence[State],
+    current: Sequence[State],
+    options: MatchingOptions,
+) -> NDArray[np.int64] | None:
+    """How the units of one group are to be permuted, all others as they are; None where they are best as they are.
+
+    Where a group stands on both axes of one tensor the best assignment is not found by one, so it is taken only where
+    it helps.
+    """
+    likeness = gram(spec, group, references, current, options).numpy()
+    _, step = linear_sum_assignment(likeness, maximize=True)
+    step = step.astype(np.int64)
+    before, after = likeness.trace(), likeness[np.arange(len(step)), step].sum()
+    if after - before <= _LEAST_GAIN * abs(before):
+        return None
+    if len({place.tensor for place in group.places}) == len(group.places):
+        return step
+    tried = []
+    for state in current:
+        changed = dict(state)
+        for place in group.places:
+            changed[place.tensor] = place.permuted(changed[place.tensor], step)
+        tried.append(changed)
+    before, after = (gram(spec, group, references, states, options).trace() for states in (current, tried))
+    return step if after > before else None
+
+
+def gram(
+    spec: PermutationSpec,
+    group: UnitGroup,
+    references: Sequence[State],
+    others: Sequence[State],
+    options: MatchingOptions,
+) -> Tensor:
+    """How alike each unit of a group in the references is to each in the others: float64 (units, units)."""
+    total = torch.zeros(group.size, group.size, dtype=torch.float64)
+    for one, other in zip(references, others, strict=True):
+        for place in group.places:
+            if place.tensor in spec.buffers or (one[place.tensor].ndim == 1 and not options.vectors):
+                continue
+            left, right = place.rows(one[place.tensor]).double(), place.rows(other[place.tensor]).double()
+            if options.kernel is Kernel.COSINE:
+                left, right = (torch.nn.functional.normalize(rows, dim=1) for rows in (left, right))
+            total += (left @ right.T).cpu()
+    return total
+
+
+def _alike(
+    spec: PermutationSpec, references: Sequence[State], others: Sequence[State], options: MatchingOptions
+) -> float:
+    return sum(float(gram(spec, group, references, others, options).trace()) for group in spec.groups)
