@@ -58,8 +58,27 @@ def derive_spec(module: nn.Module, example: Tensor, *, name: str = "network") ->
 
 
 def run_with(module: nn.Module, state: State, images: Tensor) -> Tensor:
-    """What a network gives for images with other parameters and buffers."""
-    return torch.func.functional_call(module, dict(state), (images,), strict=False)
+    """What a network gives for images with other parameters and buffers; the network itself stays as it is.
+
+    Args:
+        module: The network.
+        state: Tensors by name; one that several layers share is given once.
+        images: A batch.
+    """
+    # Ties are told apart here: for a module that stands in two places torch would not put the old tensors back.
+    given = {name: state[first] for name, first in _owners(module).items() if first in state}
+    return torch.func.functional_call(module, given, (images,), tie_weights=False)
+
+
+def _owners(module: nn.Module) -> dict[str, str]:
+    """Every tensor of every layer, a layer that stands in several places once, and the first name of the tensor."""
+    first: dict[int, str] = {}
+    owners = {}
+    for prefix, layer in module.named_modules():
+        for name, value in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
+            full = f"{prefix}.{name}" if prefix else name
+            owners[full] = first.setdefault(id(value), full)
+    return owners
 
 
 def _exported(module: nn.Module, example: Tensor, name: str) -> ExportedProgram:
