@@ -9,7 +9,6 @@ of each of two networks can be matched at once, by one permutation for all (supe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from detector.errors import AnalysisError
+from detector.research.permutation.kernels import Kernel, Likeness
 from detector.research.permutation.spec import composed, identity, permuted, random_permutations
 
 if TYPE_CHECKING:
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
     from detector.research.permutation.spec import PermutationSpec, State, UnitGroup
 
 _LEAST_GAIN = 1e-12  # of a sweep, of the objective
-
-
-class Kernel(StrEnum):
-    """How alike two units are: the inner product of their weights, or the cosine between them."""
-
-    LINEAR = "linear"
-    COSINE = "cosine"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +116,16 @@ def _ascended(
     return Matched(found, tuple(objectives))
 
 
+def assigned(likeness: Tensor) -> NDArray[np.int64]:
+    """int64 (units,): the units of the second network that take the places of the first one's, for the largest sum.
+
+    Args:
+        likeness: float64 (units, units), finite.
+    """
+    _, columns = linear_sum_assignment(likeness.numpy(), maximize=True)
+    return columns.astype(np.int64)
+
+
 def _better(
     spec: PermutationSpec,
     group: UnitGroup,
@@ -135,10 +138,9 @@ def _better(
     Where a group stands on both axes of one tensor the best assignment is not found by one, so it is taken only where
     it helps.
     """
-    likeness = gram(spec, group, references, current, options).numpy()
-    _, step = linear_sum_assignment(likeness, maximize=True)
-    step = step.astype(np.int64)
-    before, after = likeness.trace(), likeness[np.arange(len(step)), step].sum()
+    likeness = gram(spec, group, references, current, options)
+    step = assigned(likeness)
+    before, after = float(likeness.trace()), float(likeness[np.arange(len(step)), step].sum())
     if after - before <= _LEAST_GAIN * abs(before):
         return None
     if len({place.tensor for place in group.places}) == len(group.places):
@@ -149,8 +151,8 @@ def _better(
         for place in group.places:
             changed[place.tensor] = place.permuted(changed[place.tensor], step)
         tried.append(changed)
-    before, after = (gram(spec, group, references, states, options).trace() for states in (current, tried))
-    return step if after > before else None
+    reached = float(gram(spec, group, references, tried, options).trace())
+    return step if reached > before else None
 
 
 def gram(
@@ -160,16 +162,18 @@ def gram(
     others: Sequence[State],
     options: MatchingOptions,
 ) -> Tensor:
-    """How alike each unit of a group in the references is to each in the others: float64 (units, units)."""
+    """How alike each unit of a group in the references is to each in the others: float64 (units, units).
+
+    The kernel compares one tensor at a time; its values are summed over tensors and networks.
+    """
     total = torch.zeros(group.size, group.size, dtype=torch.float64)
     for one, other in zip(references, others, strict=True):
         for place in group.places:
             if place.tensor in spec.buffers or (one[place.tensor].ndim == 1 and not options.vectors):
                 continue
-            left, right = place.rows(one[place.tensor]).double(), place.rows(other[place.tensor]).double()
-            if options.kernel is Kernel.COSINE:
-                left, right = (torch.nn.functional.normalize(rows, dim=1) for rows in (left, right))
-            total += (left @ right.T).cpu()
+            likeness = Likeness(group.size, options.kernel)
+            likeness.add(place.rows(one[place.tensor]), place.rows(other[place.tensor]))
+            total += likeness.gram
     return total
 
 

@@ -15,7 +15,7 @@ import torch
 from detector.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -63,12 +63,15 @@ class UnitGroup:
     Args:
         name: Of the tensor that makes the first of them, and a number where it makes several groups.
         size: How many units; at least 2.
-        places: Where they stand.
+        places: Where they stand in parameters and buffers.
+        features: Where they show in what the network computes, in the order in which it is computed; there a place's
+            tensor is an operation of the traced program.
     """
 
     name: str
     size: int
     places: tuple[Place, ...]
+    features: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +152,7 @@ def inverse(permutations: Permutations) -> dict[str, NDArray[np.int64]]:
     return {name: np.argsort(permutation) for name, permutation in permutations.items()}
 
 
-def interpolated(states: list[State], weights: list[float]) -> dict[str, Tensor]:
+def interpolated(states: Sequence[State], weights: Sequence[float]) -> dict[str, Tensor]:
     """The weighted sum of networks of one architecture; tensors of whole numbers are the first one's."""
     return {
         name: torch.stack([weight * state[name] for weight, state in zip(weights, states, strict=True)]).sum(0)

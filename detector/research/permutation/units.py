@@ -18,6 +18,8 @@ from scipy.sparse.csgraph import connected_components
 from detector.research.permutation.spec import Place, UnitGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 FIXED = -1
@@ -39,6 +41,7 @@ class Units:
     _ties: list[NDArray[np.int64]] = field(default_factory=list)
     _marks: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     _sites: dict[tuple[str, int | None], NDArray[np.int64]] = field(default_factory=dict)
+    _shown: dict[tuple[str, int | None], NDArray[np.int64]] = field(default_factory=dict)
 
     def made(self, number: int, maker: str) -> NDArray[np.int64]:
         """New units, int64 (number,), and the name of the tensor that makes them."""
@@ -82,6 +85,10 @@ class Units:
             self.tie(before, labels)
             self.freeze(np.concatenate([before[labels < 0], labels[before < 0]]))
 
+    def show(self, operation: str, axis: int, labels: NDArray[np.int64]) -> None:
+        """Say where units show in what an operation gives: int64, a label for each position along the axis."""
+        self._shown[operation, axis] = labels
+
     def groups(self) -> tuple[UnitGroup, ...]:
         """Units that may change places, and where they stand."""
         classes = self._classes()
@@ -95,13 +102,13 @@ class Units:
             if len(together) == 1:
                 continue
             table = np.stack(together)
-            places = tuple(self._places(table))
+            places = tuple(self._places(table, self._sites))
             if not places:
                 continue
             maker = self._blocks[int(blocks[table[0, 0]])][1]
             taken[maker] += 1
             name = maker if taken[maker] == 1 else f"{maker}#{taken[maker]}"
-            found.append(UnitGroup(name, len(table), places))
+            found.append(UnitGroup(name, len(table), places, tuple(self._places(table, self._shown))))
         return tuple(found)
 
     def _classes(self) -> list[NDArray[np.int64]]:
@@ -115,12 +122,14 @@ class Units:
         classes = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
         return sorted(classes, key=lambda members: int(members[0]))
 
-    def _places(self, table: NDArray[np.int64]) -> list[Place]:
+    def _places(
+        self, table: NDArray[np.int64], sites: Mapping[tuple[str, int | None], NDArray[np.int64]]
+    ) -> list[Place]:
         """Where the units of a table (classes, members) stand."""
         rank = np.full(self.count, -1)
         rank[table.ravel()] = np.arange(table.size) // table.shape[1]
         places = []
-        for (tensor, axis), labels in self._sites.items():
+        for (tensor, axis), labels in sites.items():
             here = np.flatnonzero(labels >= 0)
             here = here[rank[labels[here]] >= 0]
             if len(here):

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from detector.errors import AnalysisError
-from detector.research.permutation.matching import Kernel, MatchingOptions, gram, match_weights
+from detector.research.permutation.kernels import Kernel
+from detector.research.permutation.matching import MatchingOptions, gram, match_weights
+from detector.research.permutation.program import Program
 from detector.research.permutation.spec import composed, identity, permuted, random_permutations
 from detector.research.permutation.tracing import derive_spec
 from tests.research.permutation.networks import Residual, mlp, shared
@@ -27,8 +29,8 @@ def _traced(builder: Callable[[], nn.Module], seed: int = 1) -> tuple[Permutatio
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = builder().eval()
-    spec = derive_spec(module, IMAGES)
-    return spec, {name: value for name, value in module.state_dict().items() if name in spec.shapes}
+    program = Program.of(module, IMAGES, name="network")
+    return derive_spec(program, IMAGES), dict(program.state)
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from detector.research.permutation.program import Program
 from detector.research.permutation.spec import (
     composed,
     identity,
@@ -14,7 +15,7 @@ from detector.research.permutation.spec import (
     permuted,
     random_permutations,
 )
-from detector.research.permutation.tracing import derive_spec, run_with
+from detector.research.permutation.tracing import derive_spec
 from tests.research.permutation.networks import (
     Attention,
     Gated,
@@ -29,7 +30,7 @@ from tests.research.permutation.networks import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor, nn
+    from torch import nn
 
 IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[int]]] = {
@@ -46,7 +47,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[int]]] = {
 BUILDERS = [builder for builder, _ in NETWORKS.values()]
 
 
-def _network(builder: Callable[[], nn.Module]) -> tuple[nn.Module, dict[str, Tensor]]:
+def _network(builder: Callable[[], nn.Module]) -> Program:
     """A network with random parameters and statistics."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -54,32 +55,38 @@ def _network(builder: Callable[[], nn.Module]) -> tuple[nn.Module, dict[str, Ten
         for value in module.state_dict().values():
             if value.is_floating_point():
                 value.uniform_(0.1, 0.9)
-    return module, {name: value.clone() for name, value in module.state_dict().items()}
+    return Program.of(module, IMAGES, name="network")
 
 
 @pytest.mark.parametrize(("builder", "sizes"), NETWORKS.values(), ids=NETWORKS)
 def test_all_symmetries_that_are_there_are_found(builder: Callable[[], nn.Module], sizes: list[int]) -> None:
-    module, _ = _network(builder)
-    assert [group.size for group in derive_spec(module, IMAGES).groups] == sizes
+    assert [group.size for group in derive_spec(_network(builder), IMAGES).groups] == sizes
+
+
+@pytest.mark.parametrize("builder", BUILDERS, ids=NETWORKS)
+def test_a_program_gives_what_the_network_gives_for_batches_of_any_size(builder: Callable[[], nn.Module]) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        module = builder().eval()
+    program = Program.of(module, IMAGES, name="network")
+    more = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(program.logits(more), module(more))
 
 
 @pytest.mark.parametrize("builder", BUILDERS, ids=NETWORKS)
 @pytest.mark.parametrize("seed", [5, 6])
 def test_a_permuted_network_computes_the_same_of_other_weights(builder: Callable[[], nn.Module], seed: int) -> None:
-    module, state = _network(builder)
-    spec = derive_spec(module, IMAGES)
-    moved = permuted(spec, {name: state[name] for name in spec.shapes}, random_permutations(spec, seed))
-    assert any(not torch.equal(moved[name], state[name]) for name in moved)
-    before = module(IMAGES)
-    torch.testing.assert_close(run_with(module, moved, IMAGES), before, rtol=1e-4, atol=1e-4)
-    assert torch.equal(module(IMAGES), before)
+    program = _network(builder)
+    spec = derive_spec(program, IMAGES)
+    moved = permuted(spec, program.state, random_permutations(spec, seed))
+    assert any(not torch.equal(moved[name], program.state[name]) for name in moved)
+    torch.testing.assert_close(program.logits(IMAGES, moved), program.logits(IMAGES), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("builder", BUILDERS, ids=NETWORKS)
 def test_permutations_are_undone_and_composed(builder: Callable[[], nn.Module]) -> None:
-    module, state = _network(builder)
-    spec = derive_spec(module, IMAGES)
-    state = {name: state[name] for name in spec.shapes}
+    program = _network(builder)
+    spec, state = derive_spec(program, IMAGES), program.state
     one, two = random_permutations(spec, 1), random_permutations(spec, 2)
     at_once = permuted(spec, state, composed(one, two))
     in_turn = permuted(spec, permuted(spec, state, one), two)

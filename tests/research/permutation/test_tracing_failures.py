@@ -7,6 +7,7 @@ from torch import nn
 
 from detector.errors import AnalysisError
 from detector.research.permutation import rules
+from detector.research.permutation.program import Program
 from detector.research.permutation.spec import identity, permuted
 from detector.research.permutation.tracing import derive_spec
 from tests.research.permutation.networks import mlp
@@ -21,12 +22,12 @@ class _Branching(nn.Module):
 
 def test_a_network_that_cannot_be_traced_is_refused() -> None:
     with pytest.raises(AnalysisError, match=r"^mine: can't be traced by torch\.export: "):
-        derive_spec(_Branching(), IMAGES, name="mine")
+        Program.of(_Branching(), IMAGES, name="mine")
 
 
 def test_a_network_without_hidden_layers_has_no_symmetry() -> None:
     with pytest.raises(AnalysisError, match="none of its units can be permuted"):
-        derive_spec(mlp(), IMAGES)
+        derive_spec(Program.of(mlp(), IMAGES, name="network"), IMAGES)
 
 
 def test_a_rule_that_is_wrong_is_found_out_and_the_layer_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +45,7 @@ def test_a_rule_that_is_wrong_is_found_out_and_the_layer_named(monkeypatch: pyte
 
     monkeypatch.setitem(rules._RULES, "cumsum", as_if_elementwise)
     with pytest.raises(AnalysisError, match=r"permuting the units of first\.weight changes what it computes"):
-        derive_spec(Summing(), IMAGES)
+        derive_spec(Program.of(Summing(), IMAGES, name="network"), IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_what_is_no_network_of_the_architecture_is_refused(
     change: dict[str, torch.Tensor | None], message: str
 ) -> None:
     module = mlp(6)
-    spec = derive_spec(module, IMAGES)
+    spec = derive_spec(Program.of(module, IMAGES, name="network"), IMAGES)
     changed = {name: value for name, value in ({**module.state_dict(), **change}).items() if value is not None}
     with pytest.raises(AnalysisError, match=message):
         spec.check(changed, name="mine")
@@ -75,7 +76,7 @@ def test_what_is_no_network_of_the_architecture_is_refused(
 )
 def test_what_is_no_permutation_is_refused(permutations: dict[str, np.ndarray], message: str) -> None:
     module = mlp(6)
-    spec = derive_spec(module, IMAGES)
+    spec = derive_spec(Program.of(module, IMAGES, name="network"), IMAGES)
     assert set(identity(spec)) == {"1.weight"}
     with pytest.raises(AnalysisError, match=message):
         permuted(spec, module.state_dict(), permutations)
