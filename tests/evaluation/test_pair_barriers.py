@@ -38,68 +38,6 @@ def _three(images: Float32Array) -> Float32Array:
     return -40 * (images[:, :1, 0, 0] - centres) ** 2
 
 
-def test_the_grid_is_25_even_points_with_both_ends() -> None:
-    np.testing.assert_allclose(ALPHAS, np.linspace(0, 1, 25))
-
-
-def test_a_barrier_is_known() -> None:
-    found = pair_barriers(two_classes(_bump), one_pixel(0, 0), one_pixel(1, 0.25), ZEROS)
-    inner, end = _softplus(3), _softplus(-1)
-    np.testing.assert_allclose(found.heights, [inner, _softplus(2)], rtol=1e-5)
-    np.testing.assert_allclose(found.gaps, [inner - end, 0], rtol=1e-5)  # the second path only rises
-
-
-def test_the_class_given_is_the_one_whose_loss_is_measured() -> None:
-    found = pair_barriers(two_classes(_bump), one_pixel(0, 0), one_pixel(1, 1), np.array([0, 1]))
-    np.testing.assert_allclose(found.heights, [_softplus(3), _softplus(1)], rtol=1e-5)
-    np.testing.assert_allclose(found.gaps[1], 0, atol=1e-6)  # class 1's loss is largest at the ends
-
-
-def test_theorems_hold_on_a_real_classifier(digits: EmbeddedDefault) -> None:
-    classifier = digits_onnx(digits)
-    images = np.random.default_rng(0).random((40, 1, 8, 8), np.float32)
-    classes = np.argmax(classifier.logits(images[:20]), axis=1)
-    forth = pair_barriers(classifier, images[:20], images[20:], classes)
-    back = pair_barriers(classifier, images[20:], images[:20], classes)
-    assert (forth.gaps >= 0).all()
-    assert (forth.heights >= forth.gaps).all()
-    assert forth.gaps.max() > 0
-    np.testing.assert_allclose(forth.heights, back.heights, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(forth.gaps, back.gaps, rtol=1e-4, atol=1e-5)
-    alone = pair_barriers(classifier, images[3:5], images[23:25], classes[3:5])
-    np.testing.assert_allclose(alone.heights, forth.heights[3:5], rtol=1e-4, atol=1e-5)
-    still = pair_barriers(classifier, images[:20], images[:20], classes)
-    np.testing.assert_allclose(still.gaps, 0, atol=1e-5)
-
-
-def test_no_pairs_have_no_barriers() -> None:
-    found = pair_barriers(two_classes(_bump), one_pixel(), one_pixel(), ZEROS[:0])
-    assert found.heights.shape == found.gaps.shape == (0,)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_pairs_have_one_class_or_two_and_share_no_image(seed: int) -> None:
-    labels = np.random.default_rng(seed).integers(0, 5, 101)
-    for same in (True, False):
-        pairs = class_pairs(labels, seed, same=same)
-        assert ((labels[pairs[:, 0]] == labels[pairs[:, 1]]) == same).all()
-        assert len(np.unique(pairs)) == pairs.size
-        np.testing.assert_array_equal(pairs, class_pairs(labels, seed, same=same))
-        assert not np.array_equal(pairs, class_pairs(labels, seed + 1, same=same))
-
-
-def test_of_one_class_only_an_odd_image_is_left_out() -> None:
-    labels = np.array([0] * 4 + [1] * 5 + [2])
-    counts = np.bincount(labels[class_pairs(labels, 0, same=True)[:, 0]])
-    assert counts.tolist() == [2, 2]
-
-
-@pytest.mark.parametrize("same", [True, False])
-@pytest.mark.parametrize("count", [0, 1])
-def test_too_few_images_make_no_pair(count: int, *, same: bool) -> None:
-    assert class_pairs(np.zeros(count, np.int64), 0, same=same).shape == (0, 2)
-
-
 def test_kinds_of_pairs_are_compared() -> None:
     classifier = FormulaClassifier(_three, 3)
     images = one_pixel(*np.linspace(0, 0.1, 10), *np.linspace(0.9, 1, 10), 0.5)
