@@ -140,6 +140,8 @@ class PairMaterial:
         """
         _ = self.gradients
         there = self._there()
+        # Those with the least loss to reach take the most steps: they are attacked together, lest all wait for some.
+        there = there[np.argsort(self.own_losses[there], kind="stable")]
 
         def part(rows: slice) -> Pulled:
             chosen = there[rows]
@@ -252,4 +254,4 @@ class PairMaterial:
     def _moved(self, name: str, there: NDArray[np.int64], images: Float32Array, predicted: NDArray[np.int64]) -> Moved:
         everywhere = np.zeros((len(self), *self._shape), np.float32)
         everywhere[there] = images
-        return Moved(name, everywhere, there[predicted == self.classes[there]])
+        return Moved(name, everywhere, np.sort(there[predicted == self.classes[there]]))
