@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.errors import AnalysisError, ClassifierError, MissingExtraError
+from detector.research.connectivity.connecting import Pairs
 from detector.research.connectivity.curves import LossCurves
 from detector.research.connectivity.samples import BarrierSample, averaged
-from detector.research.connectivity.walks import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -114,8 +114,8 @@ def measure(material: PairMaterial) -> Measured:
 
 
 def _real(material: PairMaterial) -> Curved:
-    lines = material.between(material.first, material.second, material.classes)
-    curves = material.curves("pairs of real images", lines, len(material))
+    between = material.between(material.first, material.second, material.classes)
+    curves = material.curves("pairs of real images", between, len(material))
     return Curved(Kind.REAL, curves, material.classes, len(material))
 
 
@@ -132,11 +132,11 @@ def _real_adversarial(material: PairMaterial, kind: Kind) -> Curved:
     moved = attacked(material, kind)
     classes = material.classes[moved.rows]
 
-    def lines(rows: slice) -> Lines:
+    def pairs(rows: slice) -> Pairs:
         chosen = moved.rows[rows]
-        return Lines(material.images(material.first[chosen]), moved.images[chosen], classes[rows])
+        return Pairs(material.images(material.first[chosen]), moved.images[chosen], classes[rows])
 
-    curves = material.curves(f"pairs {kind}", lines, len(moved.rows), **_made(material, kind))
+    curves = material.curves(f"pairs {kind}", pairs, len(moved.rows), **_made(material, kind))
     return Curved(kind, curves, classes, len(material), moved.name)
 
 
@@ -151,15 +151,15 @@ def _real_synthetic(material: PairMaterial, kind: Kind) -> Curved:
 def _synthetic(material: PairMaterial) -> Curved:
     """All pairs of a class's prototypes, rough and smooth ones together."""
     images = np.concatenate([material.prototypes(smooth=smooth) for smooth in (False, True)], axis=1)
-    pairs = np.array(list(combinations(range(images.shape[1]), 2)), np.int64)
-    classes = np.arange(len(images)).repeat(len(pairs))
-    first, second = (np.tile(column, len(images)) for column in pairs.T)
+    both = np.array(list(combinations(range(images.shape[1]), 2)), np.int64)
+    classes = np.arange(len(images)).repeat(len(both))
+    first, second = (np.tile(column, len(images)) for column in both.T)
 
-    def lines(rows: slice) -> Lines:
+    def pairs(rows: slice) -> Pairs:
         own = classes[rows]
-        return Lines(images[own, first[rows]], images[own, second[rows]], own)
+        return Pairs(images[own, first[rows]], images[own, second[rows]], own)
 
-    curves = material.curves("pairs of prototypes", lines, len(classes), **_prototype_options(material))
+    curves = material.curves("pairs of prototypes", pairs, len(classes), **_prototype_options(material))
     return Curved(Kind.SYNTHETIC, curves, classes, len(classes))
 
 
@@ -169,8 +169,8 @@ def _two_classes(material: PairMaterial) -> Curved:
     if not len(there):
         raise AnalysisError("no image of another class is classified correctly")
     classes = material.classes[there]
-    lines = material.between(material.first[there], material.others[there], classes)
-    curves = material.curves("pairs of two classes", lines, len(there))
+    between = material.between(material.first[there], material.others[there], classes)
+    curves = material.curves("pairs of two classes", between, len(there))
     return Curved(Kind.TWO_CLASSES, curves, classes, len(there))
 
 
@@ -210,16 +210,16 @@ def _to_prototypes(material: PairMaterial, kind: Kind, *, smooth: bool) -> LossC
     moved = None if kind is Kind.REAL else attacked(material, kind)
     sources = np.arange(len(material)) if moved is None else moved.rows
 
-    def lines(rows: slice) -> Lines:
+    def pairs(rows: slice) -> Pairs:
         number, anchor = np.divmod(np.arange(rows.start, rows.stop), per_class)
         source = sources[number]
         starts = material.images(material.second[source]) if moved is None else moved.images[source]
         own = material.classes[source]
-        return Lines(starts, prototypes[own, anchor], own)
+        return Pairs(starts, prototypes[own, anchor], own)
 
     title = f"{kind} to {'smooth' if smooth else 'rough'} prototypes"
     count = len(sources) * per_class
-    return material.curves(title, lines, count, **_made(material, kind), **_prototype_options(material))
+    return material.curves(title, pairs, count, **_made(material, kind), **_prototype_options(material))
 
 
 def _made(material: PairMaterial, kind: Kind) -> dict[str, Any]:

@@ -21,11 +21,14 @@ from detector.images import to_canonical, to_pixels
 from detector.profiles import path_losses
 from detector.prototypes.options import SynthesisOptions
 from detector.prototypes.sharding import synthesis_job
+from detector.research.connectivity.connecting import Pairs
 from detector.research.connectivity.curves import LossCurves, even_alphas
 from detector.research.connectivity.pairing import class_pairs, evenly, of_another_class
-from detector.research.connectivity.walks import Lines, Pulled, bounded_job, curve_job, pull_job
+from detector.research.connectivity.walks import Pulled, bounded_job, curve_job, pull_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from detector.calibration.inputs import CalibrationInputs
@@ -215,12 +218,12 @@ class PairMaterial:
         )
         return arrays["images"].reshape(len(self.inputs.labels), options.per_class, *self._shape)
 
-    def curves(self, title: str, lines: Any, count: int, **depends: Any) -> LossCurves:
+    def curves(self, title: str, pairs: Callable[[slice], Pairs], count: int, **depends: Any) -> LossCurves:
         """The loss along straight paths, kept.
 
         Args:
             title: Names the stage, and tells people what is walked.
-            lines: Gives the `Lines` of a slice of rows.
+            pairs: Gives those of a slice of rows.
             count: Of paths.
             depends: What decides their ends beyond `depends`, JSON values.
         """
@@ -229,20 +232,22 @@ class PairMaterial:
             return LossCurves(np.array(even_alphas(points)), np.empty((0, points), np.float32))
         arrays = self.workplace.done(
             f"curves {title}",
-            lambda: curve_job(title, count, points, lines),
+            lambda: curve_job(title, count, points, pairs),
             points=points,
             **self.depends,
             **depends,
         )
         return LossCurves(np.array(even_alphas(points)), arrays["losses"])
 
-    def between(self, first: NDArray[np.int64], second: NDArray[np.int64], classes: NDArray[np.int64]) -> Any:
-        """Gives the `Lines` between images, by their rows, for `curves`."""
+    def between(
+        self, first: NDArray[np.int64], second: NDArray[np.int64], classes: NDArray[np.int64]
+    ) -> Callable[[slice], Pairs]:
+        """Gives pairs of images, by their rows, for `curves`."""
 
-        def lines(rows: slice) -> Lines:
-            return Lines(self.images(first[rows]), self.images(second[rows]), classes[rows])
+        def pairs(rows: slice) -> Pairs:
+            return Pairs(self.images(first[rows]), self.images(second[rows]), classes[rows])
 
-        return lines
+        return pairs
 
     def _there(self) -> NDArray[np.int64]:
         """Pairs that have an image of another class."""

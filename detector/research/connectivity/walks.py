@@ -22,26 +22,12 @@ if TYPE_CHECKING:
     from detector.attacks.running import PreparedAttack
     from detector.classifiers.base import Float32Array
     from detector.progress import Advance
+    from detector.research.connectivity.connecting import Pairs
     from detector.shards.base import Models, Shard
     from detector.shards.stages import Arrays
 
 _PATHS = 128
 _MOVED = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Lines:
-    """Straight paths.
-
-    Args:
-        starts: float32 (P, C, H, W), canonical.
-        ends: float32 (P, C, H, W), canonical.
-        classes: int64 (P,), whose loss is measured.
-    """
-
-    starts: Float32Array
-    ends: Float32Array
-    classes: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +45,16 @@ class Pulled:
     thresholds: Float32Array
 
 
-def curve_job(title: str, count: int, points: int, lines: Callable[[slice], Lines]) -> Job:
+def curve_job(title: str, count: int, points: int, pairs: Callable[[slice], Pairs]) -> Job:
     """Loss curves: `losses` float32 (count, points).
 
     Args:
         title: For people who watch.
         count: Of paths.
         points: Of the grid.
-        lines: Gives some of the paths.
+        pairs: Gives the ends of some of the paths.
     """
-    return Job(f"Walking {title}", _walk, points, lambda shard: lines(shard.rows), shards(count, _PATHS))
+    return Job(f"Walking {title}", _walk, points, lambda shard: pairs(shard.rows), shards(count, _PATHS))
 
 
 def pull_job(count: int, steps: int, part: Callable[[slice], Pulled]) -> Job:
@@ -97,8 +83,8 @@ def bounded_job(attack: PreparedAttack, count: int, part: Callable[[slice], Vict
     return Job(f"Attacking: {attack.model.name}", _bounded, attack, victims, shards(count, attack.batch))
 
 
-def _walk(models: Models, points: int, lines: Lines, advance: Advance) -> Arrays:
-    curves = loss_curves(models.classifier, lines.starts, lines.ends, lines.classes, points=points, on_progress=advance)
+def _walk(models: Models, points: int, pairs: Pairs, advance: Advance) -> Arrays:
+    curves = loss_curves(models.classifier, pairs.starts, pairs.ends, pairs.classes, points=points, on_progress=advance)
     return {"losses": curves.losses}
 
 
