@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from detector.reporting.drawing import INK, SERIES, chart, label
+from detector.reporting.drawing import INK, SERIES, chart, label, plain_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,7 @@ def quantile_boxes(name: str, text: str, rows: Sequence[tuple[str, Any]], scale:
         typical = float(np.median(np.abs(quantiles)))
         if np.abs(quantiles).max() > _WIDE * max(typical, _LEAST):
             axis.set_xscale("symlog", linthresh=max(typical, _LEAST))
+            plain_numbers(axis.xaxis)
         axis.set_xlabel(scale)
 
     return chart(name, text, (8.5, 0.21 * len(rows) + 0.7), paint)

@@ -6,30 +6,14 @@ import numpy as np
 import pytest
 
 from detector.evaluation.pair_barriers import (
-    ALPHAS,
     DIFFERENT_CLASSES,
     SAME_CLASS,
-    class_pairs,
     compare_pairs,
-    pair_barriers,
 )
-from tests.support.bundles import digits_onnx
-from tests.support.formulas import FormulaClassifier, one_pixel, two_classes
+from tests.support.formulas import FormulaClassifier, bump, one_pixel, two_classes
 
 if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
-    from detector.embedded import EmbeddedDefault
-
-ZEROS = np.zeros(2, np.int64)
-
-
-def _softplus(value: float) -> float:
-    return float(np.log1p(np.exp(value)))
-
-
-def _bump(pixels: Float32Array) -> Float32Array:
-    """Class 0's margin is lost halfway between 0 and 1, where it is 3 against it; 1 for it at both ends."""
-    return 16 * pixels * (1 - pixels) - 1
 
 
 def _three(images: Float32Array) -> Float32Array:
@@ -58,7 +42,7 @@ def test_kinds_of_pairs_are_compared() -> None:
 def test_a_barrier_in_the_middle_tells_pairs_apart() -> None:
     """Class 0 holds at both ends, class 1 between: what lies at the far end, taken for 0, is behind a barrier."""
     images, far = one_pixel(0, 0.01, 0.02, 0.03), one_pixel(0.99, 1)
-    same, attacked, _ = compare_pairs(two_classes(_bump), images, np.zeros(4, np.int64), {"far": far}, 0)
+    same, attacked, _ = compare_pairs(two_classes(bump), images, np.zeros(4, np.int64), {"far": far}, 0)
     assert attacked.auroc_gap_vs_same_class == 1
     assert attacked.median_gap is not None
     assert same.median_gap == pytest.approx(0, abs=1e-6)
@@ -67,5 +51,5 @@ def test_a_barrier_in_the_middle_tells_pairs_apart() -> None:
 
 def test_kinds_without_a_pair_say_so() -> None:
     one_class = np.zeros(4, np.int64)
-    _, *without = compare_pairs(two_classes(_bump), one_pixel(0, 0, 1, 1), one_class, {"weak": one_pixel()}, 0)
+    _, *without = compare_pairs(two_classes(bump), one_pixel(0, 0, 1, 1), one_class, {"weak": one_pixel()}, 0)
     assert [(kind.pairs, kind.median_gap, kind.auroc_gap_vs_same_class) for kind in without] == [(0, None, None)] * 2

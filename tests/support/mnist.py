@@ -1,4 +1,4 @@
-"""A small CNN for MNIST, trained on most of its test images: the setting of the replications that the studies compare to.
+"""A small CNN for MNIST, trained on most of its test images: the setting of the replications that studies are held to.
 
 The images are third-party data beside the checkout; nothing of them is kept.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -37,10 +38,32 @@ CLAIMS: Final = "claims.md"
 WORK: Final = ".work"
 SCHEMA_VERSION: Final = 1
 
-STUDIES: Final[Mapping[str, Callable[[Workplace, ConnectivityOptions], Study]]] = {
-    published_study.NAME: published_study.published_study,
-    pair_study.NAME: pair_study.pair_study,
-    bypass_study.NAME: bypass_study.bypass_study,
+
+class Needs(StrEnum):
+    """What a study works on; without it, it is done only if it is asked for by name, and then says what it lacks."""
+
+    NOTHING = "nothing"
+    IMAGES = "a classifier and images"
+    BARRIERS = "published barriers"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A study of the analysis.
+
+    Args:
+        run: Does it.
+        needs: What it works on.
+    """
+
+    run: Callable[[Workplace, ConnectivityOptions], Study]
+    needs: Needs
+
+
+STUDIES: Final[Mapping[str, Entry]] = {
+    published_study.NAME: Entry(published_study.published_study, Needs.BARRIERS),
+    pair_study.NAME: Entry(pair_study.pair_study, Needs.IMAGES),
+    bypass_study.NAME: Entry(bypass_study.bypass_study, Needs.IMAGES),
 }
 """All studies, in the order they are run and reported: what is new is a line here."""
 
@@ -94,7 +117,7 @@ def analyse(
         AnalysisError: A study is unknown, or none of them could be done.
         ScaleOutError: The runner gave up; what is finished is kept.
     """
-    names = _chosen(studies, options)
+    names = _chosen(studies, inputs, options)
     identity = inputs.identity() if inputs is not None else {"tools": tool_versions()}
     workplace = Workplace(inputs, StageStore(folder / WORK, identity), runner or _local(inputs), progress, folder)
     done: list[Study] = []
@@ -102,7 +125,7 @@ def analyse(
     facts = {"options": options.to_json(), "studies": names, **_facts(inputs), "tools": tool_versions()}
     for name in names:
         try:
-            done.append(STUDIES[name](workplace, options))
+            done.append(STUDIES[name].run(workplace, options))
         except ScaleOutError:  # no word on the study: the same command goes on once the cluster is back
             raise
         except IsthmusError as error:
@@ -138,13 +161,17 @@ def render(analysis: Analysis) -> str:
     )
 
 
-def _chosen(studies: Sequence[str], options: ConnectivityOptions) -> list[str]:
+def _chosen(studies: Sequence[str], inputs: CalibrationInputs | None, options: ConnectivityOptions) -> list[str]:
     unknown = [name for name in studies if name not in STUDIES]
     if unknown:
-        raise AnalysisError(f"studies: there is none named {unknown[0]!r}; there are {', '.join(STUDIES)}")
+        raise AnalysisError(f"--studies {unknown[0]}: there is none of this name; there are {', '.join(STUDIES)}")
+    there = {Needs.NOTHING: True, Needs.IMAGES: inputs is not None, Needs.BARRIERS: bool(options.barriers)}
     if studies:
         return [name for name in STUDIES if name in studies]
-    return [name for name in STUDIES if name != published_study.NAME or options.barriers]
+    found = [name for name, entry in STUDIES.items() if there[entry.needs]]
+    if not found:
+        raise AnalysisError("nothing to analyse: pass --classifier and --images, or --barriers")
+    return found
 
 
 def _local(inputs: CalibrationInputs | None) -> ShardRunner:

@@ -232,5 +232,6 @@ def _prototype_options(material: PairMaterial) -> dict[str, Any]:
     return {
         "prototypes": options.prototypes,
         "prototype_steps": options.prototype_steps,
+        "prototype_loss": options.prototype_loss,
         "smoothness": options.smoothness,
     }

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from detector.html import element, joined
 from detector.reporting import numbers
 from detector.reporting.boxes import quantile_boxes
-from detector.reporting.drawing import LINE_STYLES, SERIES, chart, figure
-from detector.reporting.parts import Section, paragraph, row_head, shaded_score, wide
+from detector.reporting.drawing import LINE_STYLES, SERIES, chart, figure, plain_numbers
+from detector.reporting.parts import Section, paragraph, row_head, shaded_score, wide, words
 from detector.research.connectivity.samples import Measure
 from detector.research.connectivity.statistics import FALSE_POSITIVES, FLAT, View
 
@@ -72,7 +73,7 @@ def _barrier_table(summaries: Mapping[str, Summary], beside: Mapping[str, str]) 
     )
     rows = [
         [
-            row_head(f"{name}{f' ({beside[name]})' if beside.get(name) else ''}", long=True),
+            row_head(_named(name, beside.get(name, "")), long=True),
             f"{one.pairs:,}",
             numbers.loss(one.ends.median.value),
             numbers.loss_estimate(one.measures[Measure.HEIGHT].mean),
@@ -87,6 +88,10 @@ def _barrier_table(summaries: Mapping[str, Summary], beside: Mapping[str, str]) 
     return wide(head, rows)
 
 
+def _named(name: str, note: str) -> Markup:
+    return joined([name, element("small", note)] if note else [name])
+
+
 def separation_section(anchor: str, reference: str, found: Mapping[str, Mapping[View, Contrast | None]]) -> Section:
     """How well each measure tells a kind from the reference, with and without what ends do to it."""
     note = (
@@ -96,33 +101,30 @@ def separation_section(anchor: str, reference: str, found: Mapping[str, Mapping[
         "of the larger end-point loss. The last columns are the best single threshold on the gap of all pairs, and the "
         f"share found where {numbers.target(FALSE_POSITIVES)} of the reference are flagged too."
     )
-    columns = [(view, measure) for view in View for measure in (Measure.HEIGHT, Measure.GAP, Measure.AREA)]
-    shown = [one for each in found.values() for one in each.values() if one is not None]
-    columns = [(view, measure) for view, measure in columns if any(measure in one.measures for one in shown)]
-    wide_views = [(view.value, 1 + sum(each is view for each, _ in columns)) for view in View]
-    groups = [("", 1), *wide_views, ("gap, all pairs", 3)]
-    head = ["pairs"]
-    for view in View:
-        head += ["n + n", *(f"{measure}" for each, measure in columns if each is view)]
-    head += ["balanced accuracy", "at nats", f"found at {numbers.target(FALSE_POSITIVES)}"]
-    rows = [[row_head(name), *_separations(views, columns)] for name, views in found.items()]
+    measures = [
+        m for m in Measure if any(one and m in one.measures for each in found.values() for one in each.values())
+    ]
+    head = ("pairs", words("compared"), "n + n", *measures, "balanced accuracy", "at nats", "found")
+    groups = [("", 3), ("AUROC", len(measures)), ("the gap, by one threshold", 3)]
+    rows = [
+        [*([row_head(name, rows=len(views))] if place == 0 else []), words(view.value), *_separations(one, measures)]
+        for name, views in found.items()
+        for place, (view, one) in enumerate(views.items())
+    ]
     return Section.of(anchor, "What tells pairs apart", paragraph(note), wide(head, rows, groups))
 
 
-def _separations(
-    views: Mapping[View, Contrast | None], columns: Sequence[tuple[View, Measure]]
-) -> Iterable[Cell | str]:
-    for view in View:
-        one = views.get(view)
-        yield numbers.NOTHING if one is None else f"{one.reference:,} + {one.pairs:,}"
-        for each, measure in columns:
-            if each is view:
-                yield _auroc(one.measures[measure].auroc if one and measure in one.measures else None)
-    whole = views.get(View.ALL)
-    gap = None if whole is None else whole.measures[Measure.GAP]
-    yield numbers.NOTHING if gap is None else f"{gap.balanced_accuracy:.3f}"
-    yield numbers.NOTHING if gap is None else numbers.loss(gap.threshold)
-    yield numbers.percent(None if gap is None else gap.found)
+def _separations(one: Contrast | None, measures: Sequence[Measure]) -> Iterable[Cell | str]:
+    if one is None:
+        return [numbers.NOTHING] * (len(measures) + 4)
+    gap = one.measures[Measure.GAP]
+    return [
+        f"{one.reference:,} + {one.pairs:,}",
+        *(_auroc(one.measures[measure].auroc if measure in one.measures else None) for measure in measures),
+        f"{gap.balanced_accuracy:.3f}",
+        numbers.loss(gap.threshold),
+        numbers.percent(gap.found),
+    ]
 
 
 def class_section(anchor: str, kind: str, rows: Sequence[ClassRow], p_value: float | None) -> Section:
@@ -160,6 +162,7 @@ def curves_figure(anchor: str, curves: Mapping[str, LossCurves]) -> Markup:
             axis.plot(each.alphas, middle, label=f"{name} ({len(each.losses)})", **style)
             axis.fill_between(each.alphas, low, high, color=style["color"], alpha=0.13, linewidth=0)
         axis.set_yscale("symlog", linthresh=_SMALL_LOSS)
+        plain_numbers(axis.yaxis)
         axis.set_ylim(bottom=0)
         axis.set_xlim(0, 1)
         axis.set_xlabel("alpha: 0 is the first of the pair, 1 the second")
@@ -193,7 +196,9 @@ def ends_figure(anchor: str, samples: Mapping[str, BarrierSample]) -> Markup:
                 label=f"{name} ({shown} of {len(sample)})",
             )
         axis.set_xscale("log")
+        plain_numbers(axis.xaxis)
         axis.set_yscale("symlog", linthresh=_SMALL_LOSS)
+        plain_numbers(axis.yaxis)
         axis.set_ylim(bottom=0)
         axis.set_xlabel("larger end-point loss (nats)")
         axis.set_ylabel("barrier gap (nats)")
