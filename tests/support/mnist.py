@@ -73,7 +73,7 @@ def _trained(images: np.ndarray, labels: np.ndarray, seed: int) -> nn.Module:
         )
         adam = torch.optim.Adam(module.parameters(), 1e-3)
         for _ in range(_EPOCHS):
-            for rows in torch.randperm(len(pixels)).split(_BATCH):
+            for rows in torch.split(torch.randperm(len(pixels)), _BATCH):
                 adam.zero_grad()
                 torch.autograd.backward(cross_entropy(module((pixels[rows] - 0.1307) / 0.3081), wanted[rows]))
                 adam.step()

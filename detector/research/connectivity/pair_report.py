@@ -79,7 +79,7 @@ def _barrier_table(summaries: Mapping[str, Summary], beside: Mapping[str, str]) 
             numbers.loss_estimate(one.measures[Measure.HEIGHT].mean),
             numbers.loss_estimate(one.measures[Measure.GAP].mean),
             numbers.loss_estimate(one.measures[Measure.GAP].median),
-            numbers.loss_estimate(one.measures[Measure.AREA].mean) if Measure.AREA in one.measures else numbers.NOTHING,
+            numbers.loss(one.measures[Measure.AREA].mean.value if Measure.AREA in one.measures else None),
             numbers.NOTHING if one.position is None else f"{one.position.median.value:.2f}",
             numbers.realised(one.flat),
         ]
@@ -98,7 +98,8 @@ def separation_section(anchor: str, reference: str, found: Mapping[str, Mapping[
         f"The chance that such a pair's value is larger than that of a pair {reference}, 0.5 being none, with 95% "
         "intervals (DeLong). Height, gap and area also grow with the loss at the ends themselves; so the comparison is "
         "made again with pairs whose ends are both of low loss, and with as many pairs of both kinds at every level "
-        "of the larger end-point loss. The last columns are the best single threshold on the gap of all pairs, and the "
+        "of the larger end-point loss; what fewer than two pairs are left of is not shown. The last columns are the "
+        "best single threshold on the gap, and the "
         f"share found where {numbers.target(FALSE_POSITIVES)} of the reference are flagged too."
     )
     measures = [
@@ -106,17 +107,16 @@ def separation_section(anchor: str, reference: str, found: Mapping[str, Mapping[
     ]
     head = ("pairs", words("compared"), "n + n", *measures, "balanced accuracy", "at nats", "found")
     groups = [("", 3), ("AUROC", len(measures)), ("the gap, by one threshold", 3)]
+    there = {name: {view: one for view, one in views.items() if one is not None} for name, views in found.items()}
     rows = [
         [*([row_head(name, rows=len(views))] if place == 0 else []), words(view.value), *_separations(one, measures)]
-        for name, views in found.items()
+        for name, views in there.items()
         for place, (view, one) in enumerate(views.items())
     ]
     return Section.of(anchor, "What tells pairs apart", paragraph(note), wide(head, rows, groups))
 
 
-def _separations(one: Contrast | None, measures: Sequence[Measure]) -> Iterable[Cell | str]:
-    if one is None:
-        return [numbers.NOTHING] * (len(measures) + 4)
+def _separations(one: Contrast, measures: Sequence[Measure]) -> Iterable[Cell | str]:
     gap = one.measures[Measure.GAP]
     return [
         f"{one.reference:,} + {one.pairs:,}",

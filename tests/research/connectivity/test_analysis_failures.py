@@ -46,6 +46,7 @@ class _Linear(nn.Module):
 
 def _inputs(module: nn.Module, inputs: CalibrationInputs, folder: Path) -> CalibrationInputs:
     export_onnx(TorchClassifier(module, SPEC, name="made for a test"), folder / "model.onnx")
+    assert inputs.images.labels is not None
     np.savez(folder / "images.npz", images=inputs.images.pixels, labels=inputs.images.labels)
     return load_inputs(
         folder / "model.onnx", folder / "images.npz", spec=SpecOptions(), progress=Recorder(), taps=False

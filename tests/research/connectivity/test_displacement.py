@@ -33,4 +33,4 @@ def test_what_a_first_bypass_changed_is_found_among_all_waypoints() -> None:
 def test_maps_are_means_of_each_class_that_has_a_path() -> None:
     changes = np.array([[[[2, -4]]], [[[0, 1]]], [[[3, 0]]]], np.float32)
     maps = class_maps(changes, np.array([1, 1, 0]), 3)
-    np.testing.assert_allclose(maps[:, 0], [[1, 0], [0.25, 1], [0, 0]])
+    np.testing.assert_allclose(maps[:, 0], np.array([[1, 0], [0.25, 1], [0, 0]]))

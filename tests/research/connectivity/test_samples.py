@@ -35,7 +35,8 @@ def test_a_barrier_is_known() -> None:
     inner, end = _softplus(3), _softplus(-1)
     np.testing.assert_allclose(found.heights, [inner, _softplus(2)], rtol=1e-5)
     np.testing.assert_allclose(found.gaps, [inner - end, 0], rtol=1e-5)  # the second path only rises
-    np.testing.assert_allclose(found.positions, [0.5, 1])
+    assert found.positions is not None
+    np.testing.assert_array_equal(found.positions, np.array([0.5, 1], np.float32))
     np.testing.assert_allclose(found.ends, [end, _softplus(2)], rtol=1e-5)
 
 
