@@ -5,7 +5,6 @@ Each measurement that takes long is a stage of the store, found again after an i
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,6 @@ from detector.scoring.features import DOUBT_FEATURE, feature_names
 from detector.shards.base import LocalRunner, Models
 from detector.shards.jobs import Stage, run_jobs, run_stages
 from detector.shards.stages import StageStore
-from detector.versions import tool_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
     from detector.shards.stages import Arrays
 
 _HELD_OUT_ATTACKS = 4
-_IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another
 
 
 class Measurements:
@@ -219,17 +216,7 @@ class Measurements:
 
     def _identity(self) -> dict[str, Any]:
         """What every stage depends on; what only some depend on is said with those."""
-        gradients = self._inputs.gradients
-        answers = gradients.logits(self.images_at(slice(_IDENTIFYING))).tobytes() if gradients else b""
-        return {
-            "classifier": self._inputs.loaded.identity,
-            "gradients": hashlib.sha256(answers).hexdigest() if gradients else None,
-            "images": self._inputs.images.digest,
-            "image_spec": self._classifier.spec.to_json(),
-            "fit_fraction": self._options.fit_fraction,
-            "seed": self._options.seed,
-            "tools": tool_versions(),
-        }
+        return {**self._inputs.identity(), "fit_fraction": self._options.fit_fraction, "seed": self._options.seed}
 
     def _stand_ins(self) -> Arrays:
         """Real images in the place of prototypes."""

@@ -13,8 +13,8 @@ import numpy as np
 from detector.corruptions import levels
 from detector.data.decode import DEFAULT_LIMITS, fit_pixels
 from detector.errors import DataError
-from detector.evaluation.pair_barriers import class_pairs
 from detector.images import to_canonical
+from detector.research.connectivity.pairing import class_pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
