@@ -95,7 +95,7 @@ def build_embedded_default(
     Raises:
         ClassifierError: This torch can't export the classifier.
     """
-    pixels, labels = _digits()
+    pixels, labels = read_digits()
     training, calibration, test = _split(labels, seed)
     module = _train(pixels[training], labels[training], seed, on_progress)
     classifier = TorchClassifier(module, SPEC, labels=LABELS, name="embedded digits CNN")
@@ -127,7 +127,8 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _digits() -> tuple[UInt8Array, NDArray[np.int64]]:
+def read_digits() -> tuple[UInt8Array, NDArray[np.int64]]:
+    """scikit-learn's digits: uint8 (1797, 8, 8, 1) and what they show, int64 (1797,)."""
     data = load_digits()
     return np.rint(data.images * (255 / _LEVELS)).astype(np.uint8)[..., None], data.target.astype(np.int64)
 

@@ -2,7 +2,8 @@
 
 Feature visualisation by optimisation (Vrabel et al., arXiv 2409.05800, Sec. 4): start from faint noise (or a class
 mean), minimise the cross-entropy of the class with Adam, and keep the best iterate. Unlike the paper's code, pixels are
-kept in the valid box [0, 1] unless told otherwise, because a service only ever sees valid images. All classes are optimised in one batch.
+kept in the valid box [0, 1] unless told otherwise, because a service only ever sees valid images. All classes are
+optimised in one batch.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from PIL import Image
 from detector.evaluation.unattacked import fit_to_shape, mixed_pairs
 
 if TYPE_CHECKING:
-
     from detector.classifiers.base import Float32Array
 
 EXACT = 1e-6
