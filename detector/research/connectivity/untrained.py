@@ -1,7 +1,7 @@
 """Untrained networks: whether two synthetic modes of a class are connected before anything is learnt.
 
-Vrabel et al., Sec. 4.3. The network stays in evaluation mode, so batch normalisation uses its first statistics. Bypass points are moved freely:
-no hyperplane, no price on the distance, as the authors have it there.
+Vrabel et al., Sec. 4.3. The network stays in evaluation mode, so batch normalisation uses its first statistics. Bypass
+points are moved freely: no hyperplane, no price on the distance, as the authors have it there.
 """
 
 from __future__ import annotations
