@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from detector.data.idx import read_idx, read_idx_images
+from tests.support.mnist import mnist_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,6 @@ def test_images_and_labels_are_a_set(tmp_path: Path) -> None:
 
 
 def test_the_shared_digits_are_read(shared_data: Path) -> None:
-    folder = shared_data / "mnist"
-    read = read_idx(folder / "mnist_t10k-images-idx3-ubyte.gz", folder / "mnist_t10k-labels-idx1-ubyte.gz", 20_000)
+    read = mnist_images(shared_data)
     assert read.pixels.shape == (10_000, 28, 28, 1)
     assert np.bincount(read.labels if read.labels is not None else []).min() > 800

@@ -47,7 +47,7 @@ def uniforms(sites: NDArray[np.uint64], key: int) -> NDArray[np.float64]:
     for given in (None, key):
         state = state if given is None else state ^ _mixed(np.array([given], np.uint64))
         state = _mixed(state)
-    return (state >> np.uint64(11)) * 2.0**-53
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -250,8 +250,13 @@ def sampled_pairs(
     ends = [_two_open(fields(number), dimensions, generator) for number in range(pairs)]
     found = [search(fields(number), dimensions, pair, budget) for number, pair in enumerate(ends)]
     stretches = [one.steps / (a ^ b).bit_count() for one, (a, b) in zip(found, ends, strict=True) if one.connected]
-    counts = [sum(one.connected is verdict for one in found) for verdict in (True, False, None)]
-    return SampledPairs(*counts, stretch=float(np.mean(stretches)) if stretches else float("nan"), ends=tuple(ends))
+    return SampledPairs(
+        connected=len(stretches),
+        apart=sum(one.connected is False for one in found),
+        undecided=sum(one.connected is None for one in found),
+        stretch=float(np.mean(stretches)) if stretches else float("nan"),
+        ends=tuple(ends),
+    )
 
 
 def _two_open(

@@ -32,7 +32,7 @@ def cubes_section(options: PercolationOptions, cubes: Arrays, searched: Arrays) 
     def paint(drawn: Figure) -> None:
         axis = drawn.subplots()
         last = max(*options.dimensions, *options.searched)
-        every = np.arange(options.dimensions[0], last + 1)
+        every = range(options.dimensions[0], last + 1)
         for i, share in enumerate(options.shares):
             colour = SERIES[i % len(SERIES)]
             axis.plot(
@@ -52,7 +52,7 @@ def cubes_section(options: PercolationOptions, cubes: Arrays, searched: Arrays) 
         axis.set_ylim(-0.02, 1.02)
         axis.set_xlabel("n, dimensions")
         axis.set_ylabel("P(two random open sites connected)")
-        axis.set_title(f"n = {options.trials} trials each; {options.pairs} pairs each where searched")
+        axis.set_title(f"{options.trials} trials for each circle, {options.pairs} pairs for each square")
         drawn.legend(loc="outside right center")
 
     return Section.of(
@@ -113,7 +113,7 @@ def lattices_section(options: PercolationOptions, boxes: Arrays) -> Section:
             if d in SITE_THRESHOLDS:
                 axis.axvline(SITE_THRESHOLDS[d], color=INK, linewidth=0.8)
             axis.axvline(1 / (2 * d - 1), color=MUTED, linewidth=0.8, linestyle=":")
-            axis.set_title(f"d = {d}, n = {options.trials} each")
+            axis.set_title(f"d = {d}, {options.trials} boxes each")
             axis.set_xlabel("p")
             axis.legend(fontsize=7)
         axes[0].set_ylabel("spanning probability")
@@ -134,7 +134,7 @@ def lattices_section(options: PercolationOptions, boxes: Arrays) -> Section:
         axis.set_xticks(dimensions)
         axis.set_xlabel("d, dimensions")
         axis.set_ylabel("2d times the critical share")
-        axis.set_title(f"n = {options.trials} boxes each")
+        axis.set_title(f"{options.trials} boxes of each dimension")
         axis.legend()
 
     return Section.of(
@@ -198,12 +198,16 @@ def networks_section(options: PercolationOptions, networks: Arrays, far: Arrays)
                 )
             axis.set_ylim(-0.02, 1.02)
             axis.set_xlabel("n, dimensions")
-            axis.set_title(f"p = {share:g}, n = {options.networks} networks")
+            axis.set_title(f"p = {share:g}, {options.networks} networks")
         axes[0].set_ylabel("share of pairs")
         drawn.legend(loc="outside upper center", ncols=3)
 
     rows = [
-        [row_head(n), f"{share:g}", *(_number(np.nanmean(networks["found"][row, :, i, k])) for k in range(len(_FOUND)))]
+        [
+            row_head(n),
+            f"{share:g}",
+            *(_number(float(np.nanmean(networks["found"][row, :, i, k]))) for k in range(len(_FOUND))),
+        ]
         for row, n in enumerate(options.network_dimensions)
         for i, share in enumerate(options.shares)
         if np.isfinite(networks["found"][row, :, i]).any(axis=0).all()

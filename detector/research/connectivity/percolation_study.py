@@ -1,4 +1,4 @@
-"""The study of percolation: does the argument behind Conjecture 5.1 hold, and do random networks follow it?"""
+"""The study of percolation: whether the argument behind Conjecture 5.1 holds, and whether random networks follow it."""
 
 from __future__ import annotations
 
@@ -163,8 +163,8 @@ def _network_claims(options: PercolationOptions, networks: Arrays) -> tuple[Clai
             claim="That is because labels are independent and p is above the critical share.",
             source=f"{_SOURCE}, its argument; doubted by reviewers",
             run=f"{run}; as many corners chosen at random beside them",
-            outcome=f"at n = {last} independent corners: {by_share(independent[-1])}; but neighbours of a low corner are "
-            f"low in {by_share(neighbours[-1])}, so networks connect below 1/n too: for another reason",
+            outcome=f"at n = {last} independent corners: {by_share(independent[-1])}; but neighbours of a low corner "
+            f"are low in {by_share(neighbours[-1])}, so networks connect below 1/n too: for another reason",
             agrees=bool((np.abs(connected[-1] - independent[-1]) < _NEAR).all()),
         ),
         Claim(

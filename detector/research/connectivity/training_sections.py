@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from detector.reporting import numbers
 from detector.reporting.drawing import INK, MUTED, SERIES, chart, figure
@@ -36,7 +36,7 @@ def untrained_section(arrays: Arrays, what: str, classes: int) -> Section:
         axis.plot(rounds, heights.T, color=MUTED, linewidth=0.6, alpha=0.5)
         axis.plot(rounds, heights.mean(axis=0), color=SERIES[0], marker="o", label="mean of all pairs")
         axis.axhline(arrays["ends"].mean(), color=INK, linewidth=0.8, linestyle=":", label="mean loss of the modes")
-        axis.set_yscale("log")
+        _logarithmic(axis)
         axis.set_xticks(rounds, ["straight", *(f"round {number}" for number in rounds[1:])])
         axis.set_ylabel("largest loss on the path (nats)")
         axis.set_title(f"n = {len(heights)} pairs of modes")
@@ -83,9 +83,9 @@ def evolution_section(arrays: Arrays, at: Sequence[int], what: str) -> Section:
             [
                 [
                     row_head(step),
-                    f"{arrays['heights'][:, i].mean():.4f}",
-                    f"{arrays['heights'][:, i].std():.4f}",
-                    *(f"{arrays[name][:, i].mean():.4f}" for name in ("ends", "areas")),
+                    f"{arrays['heights'][:, i].mean():.2g}",
+                    f"{arrays['heights'][:, i].std():.2g}",
+                    *(f"{arrays[name][:, i].mean():.2g}" for name in ("ends", "areas")),
                     f"{arrays['cosines'][:, i].mean():.2f}",
                     f"{arrays['distances'][:, i].mean():.1f}",
                     numbers.percent(float(arrays["accuracies"][:, i].mean())),
@@ -94,6 +94,13 @@ def evolution_section(arrays: Arrays, at: Sequence[int], what: str) -> Section:
             ],
         ),
     )
+
+
+def _logarithmic(axis: Any) -> None:
+    """A logarithmic axis of losses; matplotlib's own numbers on it are formulas, which charts don't set."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _drawn(arrays: Arrays, at: Sequence[int], count: int) -> Markup:
@@ -111,8 +118,9 @@ def _drawn(arrays: Arrays, at: Sequence[int], count: int) -> Markup:
             axis.plot(at, mean, color=SERIES[0], marker="o", markersize=4)
             low = np.maximum(mean - deviation, values.min(axis=1)) if logarithmic else mean - deviation
             axis.fill_between(at, low, mean + deviation, color=SERIES[0], alpha=0.2, linewidth=0)
-            axis.set_yscale("log" if logarithmic else "linear")
-            axis.set_xscale("symlog", linthresh=1)
+            if logarithmic:
+                _logarithmic(axis)
+            axis.set_xscale("symlog", linthresh=1, linscale=0.3)
             axis.set_xticks(at, map(str, at))
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_xlabel("steps of training")
