@@ -52,7 +52,7 @@ class ModeOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.pairs, self.steps) < 1 or not min(self.learning_rate, self.target_loss) > 0:
+        if min(self.pairs, self.steps) < 1 or not (self.learning_rate > 0 and self.target_loss > 0):
             raise AnalysisError("modes: pairs and steps must be at least 1, learning_rate and target_loss above 0")
 
     def of_classes(self, classes: int) -> SynthesisOptions:

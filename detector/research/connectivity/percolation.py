@@ -8,19 +8,18 @@ a site is open follows from its number alone.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, shortest_path
 
 from detector.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
 MAX_DIMENSIONS: Final = 62
@@ -29,6 +28,8 @@ MAX_SITES: Final = 1 << 24
 """Of a grid that is held in memory."""
 SITE_THRESHOLDS: Final = {2: 0.592746, 3: 0.311608, 4: 0.196885, 5: 0.140797, 6: 0.109017}
 """p_c of site percolation on Z^d, to six places; Mertens and Moore, arXiv 1806.08067, Table 1 and those it cites."""
+OpenSites = Callable[[NDArray[np.uint64]], NDArray[np.bool_]]
+"""Says which of some sites of a hypercube are open; a site's coordinates are the bits of its number."""
 _GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 _ITERATIONS: Final = 200
@@ -43,11 +44,8 @@ def uniforms(sites: NDArray[np.uint64], key: int) -> NDArray[np.float64]:
         sites: uint64, any shape.
         key: Another gives other numbers.
     """
-    state = sites + np.uint64(1)
-    for given in (None, key):
-        state = state if given is None else state ^ _mixed(np.array([given], np.uint64))
-        state = _mixed(state)
-    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    drawn = _mixed(_mixed(sites + np.uint64(1)) ^ _mixed(np.array([key], np.uint64)))
+    return (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -172,9 +170,7 @@ class Search:
     steps: int = 0
 
 
-def search(
-    is_open: Callable[[NDArray[np.uint64]], NDArray[np.bool_]], dimensions: int, ends: tuple[int, int], budget: int
-) -> Search:
+def search(is_open: OpenSites, dimensions: int, ends: tuple[int, int], budget: int) -> Search:
     """Look for a path between two open sites of a hypercube, from both ends, the sites nearest the other end first.
 
     Args:
@@ -225,7 +221,7 @@ class SampledPairs:
 
 
 def sampled_pairs(
-    fields: Callable[[int], Callable[[NDArray[np.uint64]], NDArray[np.bool_]]],
+    fields: Callable[[int], OpenSites],
     dimensions: int,
     *,
     pairs: int,
@@ -259,9 +255,7 @@ def sampled_pairs(
     )
 
 
-def _two_open(
-    is_open: Callable[[NDArray[np.uint64]], NDArray[np.bool_]], dimensions: int, generator: np.random.Generator
-) -> tuple[int, int]:
+def _two_open(is_open: OpenSites, dimensions: int, generator: np.random.Generator) -> tuple[int, int]:
     """Two different open sites, each as likely as any."""
     met: list[int] = []
     for _ in range(_TRIES):

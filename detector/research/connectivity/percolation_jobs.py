@@ -13,6 +13,8 @@ from detector.research.connectivity.percolation import (
     MAX_DIMENSIONS,
     MAX_SITES,
     OpenGraph,
+    OpenSites,
+    SampledPairs,
     sampled_pairs,
     spanning_threshold,
     uniforms,
@@ -22,7 +24,7 @@ from detector.research.training.architectures import check_network
 from detector.shards.base import Job, Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -152,19 +154,25 @@ def _cube(models: Models, options: PercolationOptions, dimensions: int, advance:
 
 def _searched(models: Models, options: PercolationOptions, dimensions: int, advance: Advance) -> Arrays:
     del models
-    counts, stretch = [], []
-    for share in options.shares:
-        found = sampled_pairs(
-            lambda number, share=share: partial(_below, share, number),  # type: ignore[misc] # a default binds it now
-            dimensions,
-            pairs=options.pairs,
-            budget=options.budget,
-            seed=options.seed,
-        )
-        counts.append([found.connected, found.apart, found.undecided])
-        stretch.append(found.stretch)
+    found = _searches(options, dimensions, lambda share, number: partial(_below, share, number))
     advance(1)
-    return {"counts": np.array([counts]), "stretch": np.array([stretch])}
+    return _told(found)
+
+
+def _searches(
+    options: PercolationOptions, dimensions: int, field: Callable[[float, int], OpenSites]
+) -> list[SampledPairs]:
+    """For each share; `field` gives the open sites for a share and the number of a pair."""
+    return [
+        sampled_pairs(partial(field, share), dimensions, pairs=options.pairs, budget=options.budget, seed=options.seed)
+        for share in options.shares
+    ]
+
+
+def _told(found: Sequence[SampledPairs]) -> Arrays:
+    """The arrays of one cell."""
+    counts = [[one.connected, one.apart, one.undecided] for one in found]
+    return {"counts": np.array([counts]), "stretch": np.array([[one.stretch for one in found]])}
 
 
 def _below(share: float, key: int, sites: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -195,27 +203,25 @@ def _networks(models: Models, options: PercolationOptions, dimensions: int, adva
 
 def _searched_networks(models: Models, options: PercolationOptions, dimensions: int, advance: Advance) -> Arrays:
     del models
-    networks = [RandomNetwork(options.architecture, dimensions, options.seed + i) for i in range(options.networks)]
-    counts, stretch, straight = [], [], []
-    for share in options.shares:
-        low = [partial(_low, one, one.sampled_threshold(share, options.seed)) for one in networks]
-        found = sampled_pairs(
-            lambda number, low=low: low[number % len(low)],  # type: ignore[misc] # a default binds it now
-            dimensions,
-            pairs=options.pairs,
-            budget=options.budget,
-            seed=options.seed,
+    count = options.networks
+    networks = [RandomNetwork(options.architecture, dimensions, options.seed + i) for i in range(count)]
+    thresholds = {share: [one.sampled_threshold(share, options.seed) for one in networks] for share in options.shares}
+
+    def field(share: float, number: int) -> OpenSites:
+        return partial(_low, networks[number % count], thresholds[share][number % count])
+
+    found = _searches(options, dimensions, field)
+    straight = [
+        np.mean(
+            [
+                straight_share(networks[number % count], np.array([ends], np.uint64), thresholds[share][number % count])
+                for number, ends in enumerate(one.ends)
+            ]
         )
-        counts.append([found.connected, found.apart, found.undecided])
-        stretch.append(found.stretch)
-        lines = [
-            straight_share(one, np.array(found.ends[i :: len(networks)], np.uint64), is_open.args[1])
-            for i, (one, is_open) in enumerate(zip(networks, low, strict=True))
-            if len(found.ends) > i
-        ]
-        straight.append(float(np.mean(lines)))
+        for share, one in zip(options.shares, found, strict=True)
+    ]
     advance(1)
-    return {"counts": np.array([counts]), "stretch": np.array([stretch]), "straight": np.array([straight])}
+    return {**_told(found), "straight": np.array([straight])}
 
 
 def _low(network: RandomNetwork, threshold: float, sites: NDArray[np.uint64]) -> NDArray[np.bool_]:

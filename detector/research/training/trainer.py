@@ -1,7 +1,8 @@
 """The loop: a network is trained step by step, and where it stands can be put aside and taken up again.
 
-What a step does follows from the plan, the state and the data alone. Random numbers are drawn on the CPU, so that the
-same examples are seen in the same order wherever the network is.
+What a step does follows from the plan, the state and the data alone, to the last bit on one processor. Random numbers
+are drawn on the CPU, so that the same examples are seen in the same order wherever the network is. On a GPU the
+gradients of pooling are added up in no fixed order, so there two runs agree only nearly.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ def load_weights(module: nn.Module, weights: Arrays) -> None:
 
 @contextmanager
 def _deterministic(device: torch.device) -> Iterator[None]:
-    """The same numbers every time, on a GPU too."""
+    """Let cuDNN choose no algorithm by its speed, nor one that adds in any order."""
     if device.type != "cuda":
         yield
         return

@@ -42,10 +42,11 @@ def workplace(tmp_path: Path) -> Workplace:
 
 
 def _linear(weights: torch.Tensor) -> TorchClassifier:
-    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, len(weights), bias=False))
-    with torch.no_grad():
-        module[1].weight.copy_(weights)
-    return TorchClassifier(module, ImageSpec(height=2, width=2, channel_order=ChannelOrder.GRAY))
+    linear = torch.nn.Linear(4, len(weights), bias=False)
+    linear.weight = torch.nn.Parameter(weights)
+    return TorchClassifier(
+        torch.nn.Sequential(torch.nn.Flatten(), linear), ImageSpec(height=2, width=2, channel_order=ChannelOrder.GRAY)
+    )
 
 
 def test_the_modes_of_a_pair_are_two_optima_of_one_class() -> None:
@@ -84,7 +85,7 @@ def test_angles_and_distances_are_seen_from_grey() -> None:
     np.testing.assert_allclose(pairs.distances, [2**0.5, 4], rtol=1e-6)
 
 
-def test_rounds_of_bypasses_double_segments_and_never_raise_the_path() -> None:
+def test_an_untrained_network_with_batch_normalisation_is_looked_at_round_by_round() -> None:
     images = LabelledImages(np.zeros((4, 1, 8, 8), np.uint8), np.array([0, 1, 2, 0]), 3)
     recipe = TrainingRecipe.of("resnet8-4", images, TrainingPlan(), standardise=False)
     options = UntrainedOptions(modes=ModeOptions(pairs=1, steps=40), points=11)
