@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from torch import nn
 
 from detector.calibration.inputs import load_inputs
 from detector.classifiers.export import export_onnx
@@ -17,7 +16,7 @@ from detector.data.idx import read_idx
 from detector.research.training.data import LabelledImages
 from detector.research.training.plan import TrainingPlan
 from detector.research.training.recipe import TrainingRecipe
-from detector.research.training.trainer import Training, drawn
+from detector.research.training.runs import trained
 from tests.support.calibrating import Recorder
 
 if TYPE_CHECKING:
@@ -41,9 +40,7 @@ def mnist_inputs(shared_data: Path, folder: Path, *, seed: int = 0) -> Calibrati
     """Train on 8,000 images, and give the other 2,000 with the classifier and its gradients; half a minute."""
     training, held_out = LabelledImages.of(mnist_images(shared_data)).split(_TRAINING, seed)
     recipe = TrainingRecipe.of("flatcnn-16-32", training, _PLAN, init_seed=seed, order_seed=seed)
-    module = recipe.network()
-    Training(module, *training.tensors(), _PLAN, drawn(seed, nn.Identity)[1]).run()
-    export_onnx(recipe.classifier(module), folder / "mnist.onnx")
+    export_onnx(recipe.classifier(trained(recipe, training)), folder / "mnist.onnx")
     np.savez(folder / "mnist.npz", images=held_out.images.transpose(0, 2, 3, 1), labels=held_out.labels)
     return load_inputs(
         folder / "mnist.onnx",
