@@ -107,7 +107,7 @@ def _cube_claims(options: PercolationOptions, cubes: Arrays) -> tuple[Claim, ...
             Claim(
                 claim=f"Of independent labels with p = {share:g}, {'above' if above else 'below'} 1/n, two random "
                 f"low-loss sites of the hypercube are {'ever more often' if above else 'hardly ever'} connected.",
-                source=f"{_SOURCE}; methods.md A.6.6",
+                source=_SOURCE,
                 run=f"site percolation on {{0, 1}}^n, {options.trials} trials for each n",
                 outcome="P(connected) "
                 + ", ".join(f"{v:.2f} (n = {n})" for n, v in zip(options.dimensions, values, strict=True)),

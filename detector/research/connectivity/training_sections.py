@@ -54,8 +54,8 @@ def untrained_section(arrays: Arrays, what: str, classes: int) -> Section:
             "A thin line is a pair. No path can pass below the losses of the modes themselves.",
         ),
         paragraph(
-            "Pixels may leave [0, 1] here, as the authors let them. Of modes that stay within it the worse of a pair "
-            f"has a loss of {arrays['boxed_ends'].mean():.2f} nats on average, where chance is {np.log(classes):.2f}."
+            "Where modes are kept within [0, 1], the worse of a pair has a loss of "
+            f"{arrays['boxed_ends'].mean():.2f} nats on average; chance is {np.log(classes):.2f}."
         ),
     )
 

@@ -115,7 +115,7 @@ def test_a_line_is_spanned_by_all_its_sites() -> None:
 
 
 def test_hypercubes_connect_as_they_grow_above_the_threshold_and_not_below() -> None:
-    """methods.md A.6.6; its figures for p = 0.2 are .28, .52, .80, .90, for p = 0.3 .78, .92, .97, .99."""
+    """A replication found .28, .52, .80, .90 for p = 0.2 and .78, .92, .97, .99 for p = 0.3."""
     means = {
         share: [
             np.mean([OpenGraph.of(_field((2,) * n, key) < share).pair_connectivity for key in range(60)])

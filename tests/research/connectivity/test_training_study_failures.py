@@ -14,6 +14,7 @@ from detector.research.connectivity.training_study import TrainingStudyOptions
     [
         ({"networks": 0}, "networks"),
         ({"test_share": 1.0}, "test_share"),
+        ({"rounds": 0}, "rounds must be at least 1"),
         ({"at": (0,)}, "steps must rise from 0"),
         ({"at": (3, 30)}, "steps must rise from 0"),
         ({"at": (0, 30, 3)}, "steps must rise from 0"),
