@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from detector.classifiers.torch import TorchClassifier
     from detector.research.connectivity.connecting import Pairs
 
-_BATCHES = (16, 64, 128, 256)
-_ROUNDS = 5
-_STEPS = 4
+_BATCHES = (16, 64, 128)
+_ROUNDS = 3
+_STEPS = 2
 _GOAL_PAIRS = 1000
 _WORST = ChainOptions(epsilon=0, bypass=BypassOptions(stop_loss=0))
 _RUNS = {
