@@ -8,6 +8,7 @@ networks; simplexes follow the m-connectors of Fort and Jastrzebski (arXiv 1906.
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import comb
 from typing import TYPE_CHECKING, Protocol
@@ -54,8 +55,35 @@ class Shape(Protocol):
         ...
 
 
+class _Curve(ABC):
+    """A shape of two corners: a parameter leads from one to the other."""
+
+    free: int
+
+    @property
+    def corners(self) -> int:
+        """The ends."""
+        return 2
+
+    def start(self) -> Float32Array:
+        """See `Shape`."""
+        return _spread(self.free)
+
+    def draw(self, rng: np.random.Generator, count: int) -> Float32Array:
+        """See `Shape`; one point in each of `count` equal parts."""
+        return self._weights(_stratified(rng, count))
+
+    def grid(self, count: int) -> Float32Array:
+        """See `Shape`."""
+        return self._weights(np.linspace(0, 1, count))
+
+    @abstractmethod
+    def _weights(self, places: NDArray[np.float64]) -> Float32Array:
+        """float32 (n, 2 + free): of the points at places in [0, 1]."""
+
+
 @dataclass(frozen=True)
-class Polyline:
+class Polyline(_Curve):
     """A path of straight segments of equal shares of the parameter, with free points where they meet.
 
     Args:
@@ -76,23 +104,6 @@ class Polyline:
         """For people."""
         return f"{self.free + 1} segments" if self.free else "straight path"
 
-    @property
-    def corners(self) -> int:
-        """The ends."""
-        return 2
-
-    def start(self) -> Float32Array:
-        """See `Shape`."""
-        return _spread(self.free)
-
-    def draw(self, rng: np.random.Generator, count: int) -> Float32Array:
-        """See `Shape`; one point in each of `count` equal parts."""
-        return self._weights(_stratified(rng, count))
-
-    def grid(self, count: int) -> Float32Array:
-        """See `Shape`."""
-        return self._weights(np.linspace(0, 1, count))
-
     def _weights(self, places: NDArray[np.float64]) -> Float32Array:
         knots = np.arange(self.free + 2)
         hats = np.maximum(1 - np.abs(places[:, None] * (self.free + 1) - knots), 0)
@@ -100,7 +111,7 @@ class Polyline:
 
 
 @dataclass(frozen=True)
-class Bezier:
+class Bezier(_Curve):
     """A Bezier curve: smooth, it leaves its ends towards its control points, which it does not touch.
 
     Args:
@@ -120,23 +131,6 @@ class Bezier:
     def name(self) -> str:
         """For people."""
         return "quadratic Bezier" if self.free == 1 else f"Bezier of degree {self.free + 1}"
-
-    @property
-    def corners(self) -> int:
-        """The ends."""
-        return 2
-
-    def start(self) -> Float32Array:
-        """See `Shape`."""
-        return _spread(self.free)
-
-    def draw(self, rng: np.random.Generator, count: int) -> Float32Array:
-        """See `Shape`; one point in each of `count` equal parts."""
-        return self._weights(_stratified(rng, count))
-
-    def grid(self, count: int) -> Float32Array:
-        """See `Shape`."""
-        return self._weights(np.linspace(0, 1, count))
 
     def _weights(self, places: NDArray[np.float64]) -> Float32Array:
         degree = self.free + 1
