@@ -21,7 +21,7 @@ from detector.classifiers.export import export_onnx
 from detector.classifiers.torch import TorchClassifier
 from detector.data.source import ImageSet
 from detector.images import to_canonical
-from detector.research.training.plan import (
+from detector.training.plan import (
     Augmentation,
     Optimiser,
     OptimiserKind,
@@ -29,7 +29,7 @@ from detector.research.training.plan import (
     ScheduleKind,
     TrainingPlan,
 )
-from detector.research.training.trainer import Training, drawn
+from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,8 +13,8 @@ import torch
 from detector.classifiers.base import ChannelOrder, ImageSpec
 from detector.classifiers.torch import TorchClassifier
 from detector.errors import InvalidInputError
-from detector.research.training.architectures import build_network
-from detector.research.training.plan import (
+from detector.training.architectures import build_network
+from detector.training.plan import (
     Augmentation,
     Optimiser,
     OptimiserKind,
@@ -23,7 +23,7 @@ from detector.research.training.plan import (
     ScheduleKind,
     TrainingPlan,
 )
-from detector.research.training.trainer import Training, drawn
+from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

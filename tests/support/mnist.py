@@ -13,10 +13,10 @@ from detector.calibration.inputs import load_inputs
 from detector.classifiers.export import export_onnx
 from detector.classifiers.options import SpecOptions
 from detector.data.idx import read_idx
-from detector.research.training.data import LabelledImages
-from detector.research.training.plan import TrainingPlan
-from detector.research.training.recipe import TrainingRecipe
-from detector.research.training.runs import trained
+from detector.training.data import LabelledImages
+from detector.training.plan import TrainingPlan
+from detector.training.recipe import TrainingRecipe
+from detector.training.runs import trained
 from tests.support.calibrating import Recorder
 
 if TYPE_CHECKING:

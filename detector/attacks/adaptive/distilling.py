@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from detector.research.training.plan import Optimiser, OptimiserKind, Schedule, ScheduleKind, TrainingPlan
-from detector.research.training.trainer import Training, drawn
+from detector.training.plan import Optimiser, OptimiserKind, Schedule, ScheduleKind, TrainingPlan
+from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:
     from torch import Tensor

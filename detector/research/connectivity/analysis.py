@@ -15,7 +15,15 @@ from detector.html import element, joined
 from detector.reporting.document import document
 from detector.reporting.parts import Section, paragraph
 from detector.research.claims import claims_markdown, claims_table
-from detector.research.connectivity import bypass_study, pair_study, published_study
+from detector.research.connectivity import (
+    bypass_study,
+    family_study,
+    film,
+    pair_study,
+    percolation_study,
+    published_study,
+    training_study,
+)
 from detector.research.studies import Study, Workplace
 from detector.shards.base import LocalRunner, Models
 from detector.shards.stages import StageStore
@@ -64,6 +72,12 @@ STUDIES: Final[Mapping[str, Entry]] = {
     published_study.NAME: Entry(published_study.published_study, Needs.BARRIERS),
     pair_study.NAME: Entry(pair_study.pair_study, Needs.IMAGES),
     bypass_study.NAME: Entry(bypass_study.bypass_study, Needs.IMAGES),
+    family_study.NAME: Entry(lambda at, options: family_study.study(at, options.families), Needs.IMAGES),
+    film.NAME: Entry(lambda at, options: film.study(at, options.film), Needs.IMAGES),
+    training_study.NAME: Entry(lambda at, options: training_study.training_study(at, options.training), Needs.NOTHING),
+    percolation_study.NAME: Entry(
+        lambda at, options: percolation_study.percolation_study(at, options.percolation), Needs.NOTHING
+    ),
 }
 """All studies, in the order they are run and reported: what is new is a line here."""
 
@@ -165,12 +179,18 @@ def _chosen(studies: Sequence[str], inputs: CalibrationInputs | None, options: C
     unknown = [name for name in studies if name not in STUDIES]
     if unknown:
         raise AnalysisError(f"--studies {unknown[0]}: there is none of this name; there are {', '.join(STUDIES)}")
-    there = {Needs.NOTHING: True, Needs.IMAGES: inputs is not None, Needs.BARRIERS: bool(options.barriers)}
+    # What needs nothing takes long: whoever gave only published barriers did not ask for it.
+    there = {
+        Needs.NOTHING: inputs is not None,
+        Needs.IMAGES: inputs is not None,
+        Needs.BARRIERS: bool(options.barriers),
+    }
     if studies:
         return [name for name in STUDIES if name in studies]
     found = [name for name, entry in STUDIES.items() if there[entry.needs]]
     if not found:
-        raise AnalysisError("nothing to analyse: pass --classifier and --images, or --barriers")
+        alone = ", ".join(name for name, entry in STUDIES.items() if entry.needs is Needs.NOTHING)
+        raise AnalysisError(f"nothing to analyse: pass --classifier and --images, or --barriers, or --studies {alone}")
     return found
 
 

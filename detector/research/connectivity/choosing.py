@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.errors import AnalysisError
-from detector.evaluation.pair_barriers import class_pairs
 from detector.images import to_canonical
 from detector.research.connectivity.connecting import Pairs
+from detector.research.connectivity.pairing import class_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,18 +9,18 @@ import numpy as np
 
 from detector.research.connectivity.curves import loss_curves
 from detector.research.connectivity.modes import mode_pairs
-from detector.research.training.runs import Runs, runs_job
-from detector.research.training.trainer import default_device
+from detector.training.runs import Runs, runs_job
+from detector.training.trainer import default_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from detector.research.connectivity.modes import ModeOptions
-    from detector.research.training.data import LabelledImages
-    from detector.research.training.recipe import TrainingRecipe
-    from detector.research.training.runs import Checkpoint
     from detector.shards.base import Job
     from detector.shards.stages import Arrays
+    from detector.training.data import LabelledImages
+    from detector.training.recipe import TrainingRecipe
+    from detector.training.runs import Checkpoint
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from detector.errors import AnalysisError
 from detector.research.connectivity.bypass import BypassOptions
 from detector.research.connectivity.chains import ChainOptions
+from detector.research.connectivity.family_study import FamilyOptions
+from detector.research.connectivity.film import FilmOptions
+from detector.research.connectivity.percolation_jobs import PercolationOptions
+from detector.research.connectivity.training_study import TrainingStudyOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +83,33 @@ class ConnectivityOptions:
     def given(self, **values: Any) -> ConnectivityOptions:
         """The same with those values that are not None."""
         return replace(self, **{name: value for name, value in values.items() if value is not None})
+
+    @property
+    def families(self) -> FamilyOptions:
+        """Which families of paths are tried, on fewer pairs than elsewhere: every budget is spent whole."""
+        least = FamilyOptions()
+        if self.quick:
+            least = replace(least, pairs=40, budgets=(4, 16), groups=4, group_steps=8)
+        pairs = min(self.pairs, least.pairs)
+        return replace(least, pairs=pairs, points=self.points, epsilon=self.epsilon, seed=self.seed)
+
+    @property
+    def film(self) -> FilmOptions:
+        """What is filmed."""
+        pool = FilmOptions().pool // (2 if self.quick else 1)
+        return FilmOptions(pool=pool, epsilon=self.epsilon, attack_steps=self.attack_steps, seed=self.seed)
+
+    @property
+    def training(self) -> TrainingStudyOptions:
+        """How networks are trained and looked at on the way."""
+        whole = TrainingStudyOptions(seed=self.seed)
+        return whole.quick() if self.quick else whole
+
+    @property
+    def percolation(self) -> PercolationOptions:
+        """What percolates."""
+        whole = PercolationOptions(seed=self.seed)
+        return whole.quick() if self.quick else whole
 
     @property
     def chains(self) -> ChainOptions:

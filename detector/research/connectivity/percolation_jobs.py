@@ -20,8 +20,8 @@ from detector.research.connectivity.percolation import (
     uniforms,
 )
 from detector.research.connectivity.random_networks import RandomNetwork, low_loss_sites, straight_share
-from detector.research.training.architectures import check_network
 from detector.shards.base import Job, Shard
+from detector.training.architectures import check_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from detector.shards.stages import Arrays
 
 _NEAR = 0.1  # of p_c, that the median threshold of boxes this small may lie from it
+NAME: Final = "percolation"
 _SOURCE = "Vrabel et al., Conj. 5.1"
 
 
@@ -53,7 +54,7 @@ def percolation_study(workplace: Workplace, options: PercolationOptions) -> Stud
     far = done("searched networks", searched_networks_job, options.network_searched)
     parts = {"cubes": cubes, "searched": searched, "boxes": boxes, "networks": networks, "searched_networks": far}
     return Study(
-        name="percolation",
+        name=NAME,
         figures=_figures(options, parts),
         arrays={f"{part}/{name}": values for part, arrays in parts.items() for name, values in arrays.items()},
         sections=(

@@ -16,8 +16,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from detector.research.connectivity.percolation import OpenGraph
-from detector.research.training.architectures import build_network
-from detector.research.training.trainer import drawn
+from detector.training.architectures import build_network
+from detector.training.trainer import drawn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

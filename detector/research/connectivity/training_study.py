@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from detector.research.connectivity.modes import ModeOptions
 from detector.research.connectivity.training_sections import evolution_section, untrained_section
 from detector.research.connectivity.untrained import UntrainedOptions, untrained_job
 from detector.research.studies import Study
-from detector.research.training.data import LabelledImages
-from detector.research.training.plan import Optimiser, TrainingPlan
-from detector.research.training.recipe import TrainingRecipe
+from detector.training.data import LabelledImages
+from detector.training.plan import Optimiser, TrainingPlan
+from detector.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from detector.shards.stages import Arrays
 
 _FALL = 10  # by which the barrier is to fall, both in training and in two rounds of bypasses
+NAME: Final = "training"
 _SOURCE = "Vrabel et al., {}"
 
 
@@ -113,7 +114,7 @@ def training_study(workplace: Workplace, options: TrainingStudyOptions) -> Study
     )
     what = f"{options.networks} x {options.architecture} on {source}, {untrained['heights'].shape[1]} pairs each"
     return Study(
-        name="training",
+        name=NAME,
         figures=_figures(what, untrained, evolution, options),
         arrays={f"untrained/{k}": v for k, v in untrained.items()}
         | {f"evolution/{k}": v for k, v in evolution.items()},

@@ -13,16 +13,16 @@ from detector.research.connectivity.bypass import BypassOptions
 from detector.research.connectivity.chains import ChainOptions, connect
 from detector.research.connectivity.curves import loss_curves
 from detector.research.connectivity.modes import ModeOptions, mode_pairs
-from detector.research.training.trainer import default_device
 from detector.shards.base import Job, Shard
+from detector.training.trainer import default_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from detector.progress import Advance
-    from detector.research.training.recipe import TrainingRecipe
     from detector.shards.base import Models
     from detector.shards.stages import Arrays
+    from detector.training.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,12 +21,12 @@ from detector.research.connectivity.modes import ModeOptions, ModePairs, mode_pa
 from detector.research.connectivity.training_study import TrainingStudyOptions, training_study
 from detector.research.connectivity.untrained import UntrainedOptions, untrained_job
 from detector.research.studies import Workplace
-from detector.research.training.data import LabelledImages
-from detector.research.training.plan import TrainingPlan
-from detector.research.training.recipe import TrainingRecipe
 from detector.shards.base import LocalRunner, Models
 from detector.shards.jobs import run_jobs
 from detector.shards.stages import StageStore
+from detector.training.data import LabelledImages
+from detector.training.plan import TrainingPlan
+from detector.training.recipe import TrainingRecipe
 from tests.support.mnist import mnist_images
 
 if TYPE_CHECKING:

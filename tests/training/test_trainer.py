@@ -10,9 +10,12 @@ from torch import nn
 from torch.nn import functional
 
 from detector.progress import Silence
-from detector.research.training.augmentation import augmented
-from detector.research.training.data import LabelledImages
-from detector.research.training.plan import (
+from detector.shards.base import LocalRunner, Models
+from detector.shards.jobs import run_jobs
+from detector.shards.stages import StageStore
+from detector.training.augmentation import augmented
+from detector.training.data import LabelledImages
+from detector.training.plan import (
     Augmentation,
     Optimiser,
     OptimiserKind,
@@ -22,17 +25,14 @@ from detector.research.training.plan import (
     TrainingPlan,
     step_sizes,
 )
-from detector.research.training.recipe import TrainingRecipe
-from detector.research.training.runs import Runs, checkpoints, runs_job, trained
-from detector.research.training.trainer import Training, drawn
-from detector.shards.base import LocalRunner, Models
-from detector.shards.jobs import run_jobs
-from detector.shards.stages import StageStore
+from detector.training.recipe import TrainingRecipe
+from detector.training.runs import Runs, checkpoints, runs_job, trained
+from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.research.training.runs import Checkpoint
+    from detector.training.runs import Checkpoint
 
 PLANS = [
     TrainingPlan(steps=9, batch=16),

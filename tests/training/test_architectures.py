@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from detector.research.training.architectures import build_network
-from detector.research.training.layers import ChannelNorm
+from detector.training.architectures import build_network
+from detector.training.layers import ChannelNorm
 
 NAMES = (
     *("mlp-12", "mlp-12-8-layernorm", "mlp-8-batchnorm", "cnn-4-8", "cnn-4-8-layernorm", "flatcnn-4-8"),

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from detector.errors import AnalysisError
-from detector.research.training.trainer import Training, default_device, weights_of
 from detector.shards.base import Job, Shard
+from detector.training.trainer import Training, default_device, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from detector.progress import Advance
-    from detector.research.training.data import LabelledImages
-    from detector.research.training.recipe import TrainingRecipe
     from detector.shards.base import Models
     from detector.shards.stages import Arrays, StageStore
+    from detector.training.data import LabelledImages
+    from detector.training.recipe import TrainingRecipe
 
 _KEPT = "training state"
 

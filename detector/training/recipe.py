@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from detector.classifiers.base import ChannelOrder, ImageSpec
 from detector.classifiers.torch import TorchClassifier
 from detector.errors import AnalysisError
-from detector.research.training.architectures import build_network, check_network
-from detector.research.training.plan import TrainingPlan
-from detector.research.training.trainer import drawn
+from detector.training.architectures import build_network, check_network
+from detector.training.plan import TrainingPlan
+from detector.training.trainer import drawn
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from detector.research.training.data import LabelledImages
+    from detector.training.data import LabelledImages
 
 _CHANNELS = {1: ChannelOrder.GRAY, 3: ChannelOrder.RGB}
 

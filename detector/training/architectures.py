@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from torch import nn
 
 from detector.errors import AnalysisError
-from detector.research.training.layers import (
+from detector.training.layers import (
     Norm,
     ResidualBlock,
     ResidualLayer,

@@ -10,7 +10,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from detector.research.training.plan import Augmentation
+    from detector.training.plan import Augmentation
 
 _HALF = 0.5
 

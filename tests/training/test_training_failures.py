@@ -9,12 +9,12 @@ from torch import nn
 
 from detector.data.source import ImageSet
 from detector.errors import AnalysisError
-from detector.research.training.architectures import build_network
-from detector.research.training.data import LabelledImages
-from detector.research.training.plan import Augmentation, Optimiser, Schedule, ScheduleKind, TrainingPlan
-from detector.research.training.recipe import TrainingRecipe
-from detector.research.training.runs import checkpoints, trained
-from detector.research.training.trainer import Training, load_weights
+from detector.training.architectures import build_network
+from detector.training.data import LabelledImages
+from detector.training.plan import Augmentation, Optimiser, Schedule, ScheduleKind, TrainingPlan
+from detector.training.recipe import TrainingRecipe
+from detector.training.runs import checkpoints, trained
+from detector.training.trainer import Training, load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

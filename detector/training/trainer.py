@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from detector.errors import AnalysisError
-from detector.research.training.augmentation import augmented
-from detector.research.training.plan import Sampling, set_step_size, step_sizes
+from detector.training.augmentation import augmented
+from detector.training.plan import Sampling, set_step_size, step_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from detector.progress import Advance
-    from detector.research.training.plan import TrainingPlan
     from detector.shards.stages import Arrays
+    from detector.training.plan import TrainingPlan
 
 _M = TypeVar("_M")
 _LEVELS = 255
