@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
+    from detector.calibration.tuning.decisions import TuningDecision
     from detector.calibration.tuning.search import Tuning
     from detector.classifiers.base import Float32Array
     from detector.progress import Progress
@@ -48,11 +49,13 @@ class CalibrationResult:
         path: The bundle.
         digest: Its digest.
         manifest: What it says of itself.
+        decisions: What was chosen for it by measurement.
     """
 
     path: Path
     digest: str
     manifest: Manifest
+    decisions: tuple[TuningDecision, ...] = ()
 
 
 def calibrate(
@@ -164,7 +167,7 @@ class _Calibration:
         report = render_report(manifest, self.calibration, self.held_out_scores, sheet)
         attachments = {REPORT: report.encode(), CONTACT_SHEET: sheet}
         digest = write_bundle(self.out, manifest, parts, attachments=attachments, overwrite=overwrite)
-        return CalibrationResult(self.out, digest, manifest)
+        return CalibrationResult(self.out, digest, manifest, self.tuning.decisions if self.tuning else ())
 
     def _parts(self) -> BundleParts:
         return BundleParts(

@@ -41,7 +41,7 @@ class TuningOptions:
 
     budget: int | None = None
     kept: tuple[Knob, ...] = ()
-    points: tuple[int, ...] = (1, 2, 3, 4, 6)
+    points: tuple[int, ...] = (1, 2, 4, 6)
     prototypes: tuple[int, ...] = (1, 2, 3, 4)
     runner_ups: tuple[int, ...] = (0, 1)
     smoothness: tuple[float, ...] = (0.0, 4.0, 16.0)
