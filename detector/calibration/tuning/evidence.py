@@ -147,6 +147,8 @@ def sources(measured: Measurements) -> dict[str, Source]:
 
 
 def _blends(measured: Measurements, rows: NDArray[np.int64]) -> dict[Blend, AttackedImages]:
+    if not len(rows):
+        return {}
     options = measured.options
     images, labels = measured.images_at(rows), measured.predicted[rows]
     stages = [

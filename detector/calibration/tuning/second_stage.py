@@ -158,7 +158,7 @@ def undecided(
 
     classes = measured.predicted[scored.images]
     rows = between(scored.benign, classes, scored.half)[:most]
-    pixels = [measured.images_at(scored.images[rows])]
+    pixels = [measured.images_at(scored.images[rows])] if len(rows) else []
     parts = [(scored.benign[rows], scored.images[rows], classes[rows], np.full(len(rows), ""))]
     share = -(-most // max(1, len(scored.attacked)))
     for name, (scores, images) in scored.attacked.items():
