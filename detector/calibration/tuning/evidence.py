@@ -103,7 +103,7 @@ class Evidence:
     def scorer(
         self, columns: NDArray[np.int64], *, held_out: NDArray[np.int64], without: Collection[str] = ()
     ) -> FittedScorer:
-        """Fit the guard's kind of scorer on some features.
+        """Fit the guard's kind of scorer on some features; the one-class scorer where too few attacks are left.
 
         Args:
             columns: Which; the scorer reads these alone.

@@ -53,7 +53,7 @@ def tuning_body(decisions: Sequence[TuningDecision], missing: Sequence[str]) -> 
     return (
         paragraph(_NOTE),
         wide(("what", words("chosen"), words("why"), words("measured on")), rows),
-        *(paragraph(f"Left out: {sentence}.") for sentence in missing),
+        *(paragraph(f"Also: {sentence}.") for sentence in missing),
         *([figure(quality_against_cost(on_paths), _CAPTION)] if on_paths else []),
         *(part for one in decisions for part in _candidates(one)),
     )
@@ -76,7 +76,7 @@ def quality_against_cost(decisions: Sequence[TuningDecision]) -> Markup:
                     axis.plot(at, one.quality.value, "o", color=INK, markerfacecolor="none", markersize=10)
             axis.plot([], [], "o", color=SERIES[number], label=decision.subject.value)
         axis.set_xlabel("classifier forwards per image")
-        axis.set_ylabel("mean AUROC, kin left out")
+        axis.set_ylabel("mean AUROC")
         drawing.legend(loc="outside upper center", ncols=len(decisions))
 
     text = "; ".join(f"{one.subject.value}: {one.chosen}, at {one.choice.quality.value:.3f}" for one in decisions)

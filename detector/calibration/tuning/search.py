@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from detector.profiles import PathPlan
     from detector.shards.stages import Arrays
 
-_MEASURE = "mean AUROC of attacks, each one's kin left out of training"
+_LEFT_OUT = "mean AUROC of attacks, each one's kin left out of training"
+_BLENDED = "mean AUROC of blends, which no scorer is fitted on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,7 +315,8 @@ class _Search:
         return Quality(float(np.mean(arrays["parts"])), arrays["influence"], parts)
 
     def _decide(self, subject: Subject, tried: list[Tried], standing: str, *, kept: bool) -> TuningDecision:
-        decision = decide(subject, tried, standing=standing, measure=_MEASURE, images=self._images, kept=kept)
+        measure = _LEFT_OUT if self._measured.supervised else _BLENDED
+        decision = decide(subject, tried, standing=standing, measure=measure, images=self._images, kept=kept)
         self._note(decision)
         return decision
 

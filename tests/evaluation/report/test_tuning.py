@@ -31,7 +31,7 @@ def test_the_page_sets_the_two_guards_side_by_side_and_says_what_was_chosen(tune
     text = " ".join(page.text)
     assert "the guard without tuning" in page.text
     assert "four points (chosen)" in text
-    assert "Left out: nothing was bypassed." in text
+    assert "Also: nothing was bypassed." in text
     assert 'aria-label="Quality against cost of what was tried. Chosen: alphas: four points' in html
 
 
