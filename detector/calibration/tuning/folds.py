@@ -10,9 +10,14 @@ import numpy as np
 from detector.calibration.tuning.quality import Contest, Quality, mean_auroc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from detector.calibration.tuning.evidence import Evidence
+    from detector.classifiers.base import Float32Array
+
+    Score = Callable[[Float32Array], Float32Array]
 
 FOLDS = 4
 
@@ -39,7 +44,7 @@ def folds(evidence: Evidence) -> list[Fold]:
 
 
 def left_out_quality(evidence: Evidence, columns: NDArray[np.int64]) -> Quality:
-    """The mean AUROC of attacks whose kin had no part in the fit, against benign images that had none.
+    """How well the guard's kind of scorer, fitted fold by fold on some features, detects what its fit knew nothing of.
 
     Args:
         evidence: What is fitted and judged on.
@@ -48,16 +53,30 @@ def left_out_quality(evidence: Evidence, columns: NDArray[np.int64]) -> Quality:
     Raises:
         CalibrationError: Too few images.
     """
+
+    def fitted(fold: Fold) -> Score:
+        return evidence.scorer(columns, held_out=fold.images, without=fold.kins).score
+
+    return judged(evidence, columns, fitted)
+
+
+def judged(evidence: Evidence, columns: NDArray[np.int64], fitted: Callable[[Fold], Score]) -> Quality:
+    """The mean AUROC of attacks whose kin had no part in the fit, against benign images that had none.
+
+    Args:
+        evidence: What is judged on.
+        columns: The features that are read.
+        fitted: What scores these features, given what it must not have been fitted on; asked of folds with attacks.
+    """
     contests: list[Contest] = []
     for fold in folds(evidence):
-        judged = [name for name, kin in evidence.kins.items() if kin in fold.kins]
-        if not judged:
+        names = [name for name, kin in evidence.kins.items() if kin in fold.kins]
+        if not names:
             continue
-        scorer = evidence.scorer(columns, held_out=fold.images, without=fold.kins)
+        score = fitted(fold)
         benign = evidence.benign.of(fold.images)
-        usual = scorer.score(benign.features[:, columns])
-        for name in judged:
+        usual = score(benign.features[:, columns])
+        for name in names:
             attacked = evidence.attacked[name]
-            scores = scorer.score(attacked.features[:, columns])
-            contests.append(Contest(name, usual, benign.images, scores, attacked.images))
+            contests.append(Contest(name, usual, benign.images, score(attacked.features[:, columns]), attacked.images))
     return mean_auroc(contests, evidence.total)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.calibration.options import squared_steps
-from detector.calibration.tuning.folds import folds
-from detector.calibration.tuning.quality import Contest, mean_auroc
+from detector.calibration.tuning.folds import folds, judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.calibration.tuning.evidence import Evidence
+    from detector.calibration.tuning.folds import Fold, Score
     from detector.classifiers.base import Float32Array
 
 _RIDGE = 0.01  # of the mean variance
@@ -94,7 +95,7 @@ class _Linear:
         self._evidence = evidence
         self._kept = np.array([at for at, name in enumerate(evidence.names) if "[" not in name.split("@")[0]], np.int64)
         self._points = [evidence.names[at].split("@")[1] for at in self._kept]
-        self._folds = [_Moments.of(evidence, self._kept, fold.images, fold.kins) for fold in folds(evidence)]
+        self._moments = {fold.kins: _Moments.of(evidence, self._kept, fold) for fold in folds(evidence)}
 
     def columns(self, points: Sequence[str]) -> NDArray[np.int64]:
         """Features at some points."""
@@ -106,18 +107,12 @@ class _Linear:
 
     def quality(self, columns: NDArray[np.int64]) -> float:
         """As `left_out_quality`."""
-        contests = []
-        for fold, moments in zip(folds(self._evidence), self._folds, strict=True):
-            weights = moments.solve(columns)
-            read = self._kept[columns]
-            benign = self._evidence.benign.of(fold.images)
-            usual = moments.score(benign.features[:, read], columns, weights)
-            for name, kin in self._evidence.kins.items():
-                if kin in fold.kins:
-                    attacked = self._evidence.attacked[name]
-                    scores = moments.score(attacked.features[:, read], columns, weights)
-                    contests.append(Contest(name, usual, benign.images, scores, attacked.images))
-        return mean_auroc(contests, self._evidence.total).value
+
+        def fitted(fold: Fold) -> Score:
+            moments = self._moments[fold.kins]
+            return partial(moments.score, columns=columns, weights=moments.solve(columns))
+
+        return judged(self._evidence, self._kept[columns], fitted).value
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +125,12 @@ class _Moments:
     target: NDArray[np.float64]
 
     @classmethod
-    def of(
-        cls, evidence: Evidence, columns: NDArray[np.int64], images: NDArray[np.int64], kins: tuple[str, ...]
-    ) -> _Moments:
-        benign = evidence.benign.without(images)[:, columns].astype(np.float64)
+    def of(cls, evidence: Evidence, columns: NDArray[np.int64], fold: Fold) -> _Moments:
+        benign = evidence.benign.without(fold.images)[:, columns].astype(np.float64)
         groups = [
-            one.without(images)[:, columns].astype(np.float64)
+            one.without(fold.images)[:, columns].astype(np.float64)
             for name, one in evidence.attacked.items()
-            if evidence.kins[name] not in kins
+            if evidence.kins[name] not in fold.kins
         ]
         groups = [group for group in groups if len(group)]
         mean, deviation = benign.mean(axis=0), benign.std(axis=0)
