@@ -19,7 +19,7 @@ from detector.calibration.walking import classify_job
 from detector.errors import AnalysisError, GradientsUnavailableError
 from detector.images import to_canonical, to_pixels
 from detector.profiles import path_losses
-from detector.prototypes.options import PrototypeStart, SynthesisOptions
+from detector.prototypes.options import SynthesisOptions
 from detector.prototypes.sharding import synthesis_job
 from detector.research.connectivity.connecting import Pairs
 from detector.research.connectivity.curves import LossCurves, even_alphas
@@ -208,7 +208,7 @@ class PairMaterial:
         """
         options = SynthesisOptions(
             per_class=self.options.prototypes,
-            start=PrototypeStart.CLASS_MEAN,
+            learning_rate=self.options.prototype_rate,
             target_loss=self.options.prototype_loss,
             smoothness=self.options.smoothness if smooth else 0.0,
             steps=self.options.prototype_steps,
@@ -217,16 +217,11 @@ class PairMaterial:
         gradients = self.gradients
         arrays = self.workplace.done(
             f"{'smooth' if smooth else 'rough'} prototypes",
-            lambda: synthesis_job(gradients, options, self._mean_colour()),
+            lambda: synthesis_job(gradients, options),
             options=asdict(options),
             **self.depends,
         )
         return arrays["images"].reshape(len(self.inputs.labels), options.per_class, *self._shape)
-
-    def _mean_colour(self) -> Float32Array:
-        """The mean of all pairs' first images, one value per channel, as an image for each class."""
-        mean = self.inputs.images.pixels[self.first].mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32) / 255
-        return np.broadcast_to(mean[:, None, None], (len(self.inputs.labels), *self._shape))
 
     def curves(self, title: str, pairs: Callable[[slice], Pairs], count: int, **depends: Any) -> LossCurves:
         """The loss along straight paths, kept.

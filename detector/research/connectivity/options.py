@@ -36,6 +36,7 @@ class ConnectivityOptions:
         attack_steps: Adam's, for the paper's own attack, at most: it stops where the paired image's loss is reached.
         prototypes: Synthetic inputs of each class, so many rough ones and as many smooth ones.
         prototype_steps: Adam's, at most.
+        prototype_rate: Adam's, on pixels in [0, 1]: the authors' 0.05 of a pixel's standard deviation.
         prototype_loss: They are done once the class's loss is below it at all of them, nats; the authors' value. What
             is optimised further is of higher confidence than any image, and tells less.
         smoothness: Weight of the smooth ones' penalty; see `SynthesisOptions.smoothness`.
@@ -55,7 +56,8 @@ class ConnectivityOptions:
     steps: int = 256
     attack_steps: int = 512
     prototypes: int = 4
-    prototype_steps: int = 250
+    prototype_steps: int = 400
+    prototype_rate: float = 0.015
     prototype_loss: float = 5e-3
     smoothness: float = 1.0
     low_loss: float = 0.5
@@ -71,8 +73,10 @@ class ConnectivityOptions:
         for name in ("attack_steps", "prototypes", "prototype_steps"):
             if getattr(self, name) < 1:
                 raise AnalysisError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not (self.epsilon > 0 and self.low_loss > 0 and self.prototype_loss > 0) or self.smoothness < 0:
-            raise AnalysisError("epsilon, low_loss and prototype_loss must be above 0, smoothness not negative")
+        if min(self.epsilon, self.low_loss, self.prototype_loss, self.prototype_rate) <= 0 or self.smoothness < 0:
+            raise AnalysisError(
+                "epsilon, low_loss, prototype_loss and prototype_rate must be above 0, smoothness not negative"
+            )
         _ = self.chains  # which refuses what it can't use
 
     @classmethod

@@ -111,10 +111,7 @@ def test_a_path_to_anchors_begins_at_the_image_and_ends_at_its_own_prototypes(ma
 
 @pytest.mark.slow
 def test_from_prototypes_the_gap_tells_the_papers_attack_but_not_pgd(shared_data: Path, tmp_path: Path) -> None:
-    """On MNIST, the attack without its early stop, as in the replication (methods A.5).
-
-    Prototypes are made in the valid pixel box here, and the AUROC is lower than the replication's 0.95 outside of it.
-    """
+    """On MNIST, the attack without its early stop, as in the replication (methods A.5)."""
     inputs = mnist_inputs(shared_data, tmp_path)
     place = workplace(inputs, tmp_path / "work")
     material = PairMaterial(place, ConnectivityOptions(pairs=100))
@@ -138,7 +135,7 @@ def test_from_prototypes_the_gap_tells_the_papers_attack_but_not_pgd(shared_data
     real = gaps(material.images(material.second), material.classes)
     paper = auroc(real, gaps(arrays["images"][success], material.classes[success]))
     strong = auroc(real, gaps(material.pgd.images[material.pgd.rows], material.classes[material.pgd.rows]))
-    assert paper > 0.8
+    assert paper > 0.85
     assert strong < paper - 0.1
 
 
