@@ -198,7 +198,7 @@ class PairMaterial:
     def prototypes(self, *, smooth: bool) -> Float32Array:
         """Synthetic inputs, float32 (classes, `options.prototypes`, C, H, W), by feature visualisation.
 
-        They start from faint noise on the images' mean colour, which is the authors' zero in normalised coordinates.
+        They start from faint noise on grey, and are optimised no further than the authors' own.
 
         Args:
             smooth: Whether they are, or rough.
