@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from detector.calibration.measuring import Measurements
 from detector.calibration.tuning.thresholds import CrossFitted, decide_prior_strength
@@ -30,12 +31,15 @@ def _scored(measured: Measurements, scales: np.ndarray) -> CrossFitted:
 
 
 def test_classes_that_differ_are_not_pooled(measured: Measurements) -> None:
-    scored = _scored(measured, np.linspace(1, 5, 10))
+    scales = np.linspace(1, 5, 10)
+    scored = _scored(measured, scales)
     decision, strength = decide_prior_strength(measured, scored, (30.0, POOLED))
     by_strength = {one.name: one.quality.value for one in decision.candidates}
     pooled = next(value for name, value in by_strength.items() if "10000" in name)
     assert strength == 30.0
-    assert pooled < 0.9 < min(value for name, value in by_strength.items() if "10000" not in name)
+    threshold = brentq(lambda score: np.exp(-score / scales).mean() - 0.05, 0, 100)
+    assert pooled == pytest.approx(1 - np.abs(np.exp(-threshold / scales) - 0.05).max(), abs=0.02)
+    assert pooled < min(value for name, value in by_strength.items() if "10000" not in name)
 
 
 def test_of_classes_that_are_alike_the_default_stays_unless_pooling_is_better(measured: Measurements) -> None:
