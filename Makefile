@@ -9,7 +9,7 @@ SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers
-.PHONY: bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
+.PHONY: evaluate-tuned analyze-cifar10 bench-bypass bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -47,6 +47,7 @@ format: $(INSTALLED) ## Let ruff mend what it can
 protos: $(INSTALLED) ## Regenerate the gRPC stubs (a test fails when they differ)
 	$(BIN)/python protos/generate.py
 
+CIFAR10_FILES := $(SHARED)/classifiers/cifar10_resnet20.onnx $(SHARED)/classifiers/cifar10_resnet20.pt2 $(SHARED)/cifar10/test.zip
 CIFAR10 := --classifier $(SHARED)/classifiers/cifar10_resnet20.onnx \
 	--gradients $(SHARED)/classifiers/cifar10_resnet20.pt2 --images $(SHARED)/cifar10/test.zip
 MNIST := $(SHARED)/mnist/mnist_t10k-images-idx3-ubyte.gz
@@ -56,6 +57,16 @@ evaluate-cifar10: $(INSTALLED) ## Measure the guard on CIFAR-10 against every at
 
 evaluate-quick: $(INSTALLED) ## The same with a few cheap attacks (6 minutes)
 	$(BIN)/isthmus evaluate $(CIFAR10) --other-images $(MNIST) --out evaluation-output/quick --quick
+
+evaluate-tuned: $(INSTALLED) ## The guard that --tune chooses, and the plain one beside it (hours)
+	$(BIN)/isthmus evaluate $(CIFAR10) --other-images $(MNIST) --tune --out evaluation-output/tuned
+
+analyze-cifar10: $(INSTALLED) ## The path-loss paper's analyses on CIFAR-10, and its published barriers (an hour)
+	$(BIN)/isthmus analyze connectivity $(CIFAR10) --barriers within-class=$(SHARED)/paper_barriers/within_class_sample.csv \
+		--barriers adversarial=$(SHARED)/paper_barriers/cross_class_adversarial_sample.csv --out analysis-output/connectivity
+
+bench-bypass: $(INSTALLED) ## What bypasses cost on CIFAR-10
+	$(BIN)/python -m benchmarks.bypass $(CIFAR10_FILES)
 
 bench: $(INSTALLED) bundles/cifar10 ## Speed, as ratios taken in one run; docs/performance.md has a table
 	$(BIN)/python -m benchmarks.engines bundles/cifar10
@@ -101,5 +112,5 @@ bench-capacity: $(INSTALLED) bundles/cifar10 ## Replicas for 200 images/s, two r
 	$(BIN)/python -m benchmarks.capacity calibration bundles/cifar10
 
 clean: ## Remove everything that was built
-	rm -rf .venv .tools .venv-mlserver build dist demo-output evaluation-output loadtest-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .venv-mlserver build dist demo-output evaluation-output analysis-output loadtest-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

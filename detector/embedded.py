@@ -15,20 +15,27 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
-from torch.nn import functional
 
 from detector.classifiers.base import ChannelOrder, ImageSpec
 from detector.classifiers.export import export_onnx
 from detector.classifiers.torch import TorchClassifier
 from detector.data.source import ImageSet
 from detector.images import to_canonical
+from detector.training.plan import (
+    Augmentation,
+    Optimiser,
+    OptimiserKind,
+    Schedule,
+    ScheduleKind,
+    TrainingPlan,
+)
+from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from detector.classifiers.base import UInt8Array
 
@@ -40,8 +47,14 @@ _TRAINING = 600
 _CALIBRATION = 900
 _WIDTH = 24
 _BATCH = 50
-_PEAK_RATE = 5e-3
-_WEIGHT_DECAY = 1e-2
+_EPOCH = _TRAINING // _BATCH  # steps
+_PLAN = TrainingPlan(
+    optimiser=Optimiser(kind=OptimiserKind.ADAMW, learning_rate=5e-3, weight_decay=1e-2),
+    schedule=Schedule(kind=ScheduleKind.ONE_CYCLE),
+    steps=EPOCHS * _EPOCH,
+    batch=_BATCH,
+    augmentation=Augmentation(shift=1, together=True),  # keeps 600 images from being learnt by heart
+)
 _LEVELS = 16  # scikit-learn's digits count ink in 0..16
 _EXPORT_BATCH = 2  # torch.export takes an example batch of one for a fixed size
 
@@ -82,7 +95,7 @@ def build_embedded_default(
     Raises:
         ClassifierError: This torch can't export the classifier.
     """
-    pixels, labels = _digits()
+    pixels, labels = read_digits()
     training, calibration, test = _split(labels, seed)
     module = _train(pixels[training], labels[training], seed, on_progress)
     classifier = TorchClassifier(module, SPEC, labels=LABELS, name="embedded digits CNN")
@@ -114,7 +127,8 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _digits() -> tuple[UInt8Array, NDArray[np.int64]]:
+def read_digits() -> tuple[UInt8Array, NDArray[np.int64]]:
+    """scikit-learn's digits: uint8 (1797, 8, 8, 1) and what they show, int64 (1797,)."""
     data = load_digits()
     return np.rint(data.images * (255 / _LEVELS)).astype(np.uint8)[..., None], data.target.astype(np.int64)
 
@@ -135,20 +149,11 @@ def _train(
     pixels: UInt8Array, digits: NDArray[np.int64], seed: int, on_progress: Callable[[int], None] | None
 ) -> nn.Module:
     images, labels = torch.from_numpy(to_canonical(pixels, SPEC.shape)), torch.from_numpy(digits)
-    with torch.random.fork_rng(devices=[]), one_torch_thread():
-        torch.manual_seed(seed)
-        module = _network()
-        adam = torch.optim.AdamW(module.parameters(), weight_decay=_WEIGHT_DECAY)
-        starts = range(0, len(images), _BATCH)
-        rate = torch.optim.lr_scheduler.OneCycleLR(adam, _PEAK_RATE, total_steps=EPOCHS * len(starts))
-        for _ in range(EPOCHS):
-            order = torch.randperm(len(images))
-            for start in starts:
-                rows = order[start : start + _BATCH]
-                adam.zero_grad()
-                torch.autograd.backward(functional.cross_entropy(module(_shifted(images[rows])), labels[rows]))
-                adam.step()
-                rate.step()
+    module, generator = drawn(seed, _network)
+    training = Training(module, images, labels, _PLAN, generator)
+    with one_torch_thread():
+        for epoch in range(1, EPOCHS + 1):
+            training.run(epoch * _EPOCH)
             if on_progress:
                 on_progress(1)
     return module.eval()
@@ -166,12 +171,6 @@ def _network() -> nn.Module:
         nn.Flatten(),
         nn.Linear(2 * _WIDTH * (SPEC.height // 2) * (SPEC.width // 2), len(LABELS)),
     )
-
-
-def _shifted(images: Tensor) -> Tensor:
-    """A batch moved by at most one pixel, which keeps 600 images from being learnt by heart."""
-    row, column = torch.randint(0, 3, (2,)).tolist()
-    return functional.pad(images, (1, 1, 1, 1))[:, :, row : row + SPEC.height, column : column + SPEC.width]
 
 
 def _export_program(module: nn.Module, file: Path) -> None:

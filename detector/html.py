@@ -11,7 +11,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_VOID = frozenset({"img", "meta"})
+_VOID = frozenset({"img", "input", "meta"})
 
 
 def element(tag: str, *children: object, **attributes: object) -> Markup:

@@ -45,18 +45,18 @@ def auroc_estimate(benign: Float32Array, adversarial: Float32Array) -> Estimate:
     """
     value = auroc(benign, adversarial)
     ordered_benign, ordered_adversarial = np.sort(benign), np.sort(adversarial)
-    caught = _placements(adversarial, ordered_benign)
-    passed = 1 - _placements(benign, ordered_adversarial)
+    caught = placements(adversarial, ordered_benign)
+    passed = 1 - placements(benign, ordered_adversarial)
     variance = caught.var(ddof=1) / len(caught) + passed.var(ddof=1) / len(passed)
     half = float(_NORMAL_95 * np.sqrt(variance))
     return Estimate(value, max(0.0, value - half), min(1.0, value + half))
 
 
-def _placements(scores: Float32Array, ordered: Float32Array) -> NDArray[np.float64]:
-    """For every score, the share of the others below it, ties counted half."""
+def placements(scores: Float32Array, ordered: Float32Array) -> NDArray[np.float64]:
+    """For every score (N,), the share of the others (M,), which rise, below it, ties counted half: float64 (N,)."""
     below, upto = np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right")
-    placements: NDArray[np.float64] = (below + upto) / (2 * len(ordered))
-    return placements
+    shares: NDArray[np.float64] = (below + upto) / (2 * len(ordered))
+    return shares
 
 
 @dataclass(frozen=True)

@@ -18,4 +18,4 @@ def to_safetensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
     The library writes the underlying memory as it lies, so views are made contiguous first.
     """
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return save({name: np.asarray(array, order="C") for name, array in arrays.items()})

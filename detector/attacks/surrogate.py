@@ -5,28 +5,38 @@ Transfer of attacks from a substitute: Papernot et al., arXiv 1602.02697.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
-from torch.nn import functional
 
 from detector.classifiers.base import ChannelOrder, ImageSpec
 from detector.classifiers.torch import TorchClassifier
 from detector.errors import InvalidInputError
+from detector.training.architectures import build_network
+from detector.training.plan import (
+    Augmentation,
+    Optimiser,
+    OptimiserKind,
+    Sampling,
+    Schedule,
+    ScheduleKind,
+    TrainingPlan,
+)
+from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor
-
     from detector.attacks.target import Int64Array
     from detector.classifiers.base import Float32Array
 
-_WIDTHS = (24, 48, 96, 96)
-_PEAK_RATE = 5e-3
-_WEIGHT_DECAY = 1e-2
+_NETWORK = "cnn-24-48-96-96-batchnorm"
+_PLAN = TrainingPlan(
+    optimiser=Optimiser(kind=OptimiserKind.ADAMW, learning_rate=5e-3, weight_decay=1e-2),
+    schedule=Schedule(kind=ScheduleKind.ONE_CYCLE),
+    sampling=Sampling.REPLACEMENT,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,42 +82,10 @@ def train_surrogate(
     if not len(images) or labels.shape != (len(images),) or labels.min() < 0 or labels.max() >= classes:
         raise InvalidInputError(f"one of 0..{classes - 1} expected for each of {len(images)} images", field="labels")
     options = options or SurrogateOptions()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        module = _network(images.shape[1], classes)
-        _train(module, torch.from_numpy(images), torch.from_numpy(labels), options, on_progress)
+    module, generator = drawn(options.seed, lambda: build_network(_NETWORK, images.shape[1:], classes))
+    plan = replace(_PLAN, steps=options.steps, batch=options.batch, augmentation=Augmentation(flips=options.flips))
+    training = Training(module, torch.from_numpy(images), torch.from_numpy(labels), plan, generator)
+    training.run(advance=on_progress)
     order = ChannelOrder.GRAY if images.shape[1] == 1 else ChannelOrder.RGB
     spec = ImageSpec(height=images.shape[2], width=images.shape[3], channel_order=order)
     return TorchClassifier(module, spec, name="surrogate CNN")
-
-
-def _network(channels: int, classes: int) -> nn.Module:
-    layers: list[nn.Module] = []
-    for i, width in enumerate(_WIDTHS):
-        layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-        if i < len(_WIDTHS) - 1:
-            layers.append(nn.MaxPool2d(2, ceil_mode=True))  # an odd or single row stays
-        channels = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
-
-
-def _train(
-    module: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    options: SurrogateOptions,
-    on_progress: Callable[[int], None] | None,
-) -> None:
-    adam = torch.optim.AdamW(module.parameters(), weight_decay=_WEIGHT_DECAY)
-    rate = torch.optim.lr_scheduler.OneCycleLR(adam, _PEAK_RATE, total_steps=options.steps)
-    for _ in range(options.steps):
-        rows = torch.randint(len(images), (options.batch,))
-        batch = images[rows]
-        if options.flips:
-            batch = torch.where(torch.rand(len(batch), 1, 1, 1) < 0.5, batch.flip(3), batch)  # noqa: PLR2004 - half
-        adam.zero_grad()
-        torch.autograd.backward(functional.cross_entropy(module(batch), labels[rows]))
-        adam.step()
-        rate.step()
-        if on_progress:
-            on_progress(1)

@@ -7,11 +7,14 @@ to [0, 1], since a service takes nothing else; its penalty on high frequencies i
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
+
+from detector.research.connectivity.descent import Measured, descend
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,20 +82,19 @@ def towards(
     Returns:
         float32, as `images`: each at the step it was done, or where the steps ended.
     """
-    moved = images.clone().requires_grad_()
-    adam = torch.optim.Adam([moved], lr=_RATE)
-    result, done = images.clone(), torch.zeros(len(images), dtype=torch.bool)
-    for step in range(steps + 1):
-        losses = functional.cross_entropy(classifier.differentiable_logits(moved), goals, reduction="none")
-        with torch.no_grad():
-            result[~done] = moved[~done]
-            if step >= least_steps:
-                done |= losses < thresholds
-        if step == steps or done.all():
-            break
-        distances = (moved - images).square().flatten(1).mean(1)
-        (moved.grad,) = torch.autograd.grad((losses + _NEARNESS * distances).sum(), [moved])
-        adam.step()
-        with torch.no_grad():
-            moved.clamp_(0, 1)
-    return result
+    calls = count()
+    tiny = torch.finfo(torch.float32).tiny
+
+    def objective(points: Tensor, rows: Tensor) -> Measured:
+        losses = functional.cross_entropy(classifier.differentiable_logits(points), goals[rows], reduction="none")
+        # What is told as a loss is settled below 1: the loss in terms of its own threshold.
+        early = next(calls) < least_steps
+        told = torch.full_like(losses, torch.inf) if early else losses / thresholds[rows].clamp_min(tiny)
+        distances = (points - images[rows]).square().flatten(1).mean(1)
+        return Measured(told, losses + _NEARNESS * distances)
+
+    def in_box(points: Tensor, rows: Tensor) -> Tensor:
+        del rows
+        return points.clamp(0, 1)
+
+    return descend(images, objective, in_box, steps=steps, learning_rate=_RATE, stop_loss=1.0, keep_last=True).points

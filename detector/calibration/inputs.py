@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detector.classifiers.gradients import match_gradients
 from detector.classifiers.loading import load_classifier, tapped
@@ -13,6 +14,7 @@ from detector.data.opening import open_images
 from detector.data.source import read_all
 from detector.images import to_canonical
 from detector.shards.recipe import GradientOrigin
+from detector.versions import tool_versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     Loaded = LoadedClassifier | LoadedRemote
 
 _PROBES = 32
+_IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another
 _SKIPPED_SHOWN = 5
 
 
@@ -46,6 +49,19 @@ class CalibrationInputs:
     images: ImageSet
     labels: tuple[str, ...]
     origin: GradientOrigin | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """What tells these inputs from others, JSON values: whatever is measured on them depends on it."""
+        spec, gradients = self.loaded.classifier.spec, self.gradients
+        probe = to_canonical(self.images.pixels[:_IDENTIFYING], spec.shape)
+        answers = gradients.logits(probe).tobytes() if gradients else b""
+        return {
+            "classifier": self.loaded.identity,
+            "gradients": hashlib.sha256(answers).hexdigest() if gradients else None,
+            "images": self.images.digest,
+            "image_spec": spec.to_json(),
+            "tools": tool_versions(),
+        }
 
 
 def load_inputs(

@@ -5,7 +5,6 @@ Each measurement that takes long is a stage of the store, found again after an i
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,6 @@ from detector.scoring.features import DOUBT_FEATURE, feature_names
 from detector.shards.base import LocalRunner, Models
 from detector.shards.jobs import Stage, run_jobs, run_stages
 from detector.shards.stages import StageStore
-from detector.versions import tool_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,13 +42,14 @@ if TYPE_CHECKING:
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
     from detector.classifiers.base import Float32Array
+    from detector.profiles import PathPlan
     from detector.progress import Progress
     from detector.shards.base import Job, ShardRunner
     from detector.shards.jobs import Finished
     from detector.shards.stages import Arrays
 
 _HELD_OUT_ATTACKS = 4
-_IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another
+_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved")
 
 
 class Measurements:
@@ -72,20 +71,34 @@ class Measurements:
         progress: Progress,
         runner: ShardRunner | None = None,
     ) -> None:
-        self._inputs, self._options, self._progress = inputs, options, progress
+        self.inputs, self.options, self.progress = inputs, options, progress
         self._classifier = inputs.loaded.classifier
         self.runner = runner or LocalRunner(Models(self._classifier, inputs.gradients))
         self.plan = options.plan(self._classifier.spec, taps=self._classifier.tap_count > 0)
         self.store = StageStore(folder, self._identity())
 
+    def under(self, options: CalibrationOptions, plan: PathPlan | None = None) -> Measurements:
+        """The same under other options for prototypes and paths; what does not depend on these is taken over.
+
+        Args:
+            options: The same but for prototypes, runner-ups and grid.
+            plan: What is walked, if not what the options say.
+        """
+        other = Measurements(self.inputs, options, self.store.folder, self.progress, self.runner)
+        other.plan = plan or other.plan
+        for name in _INDEPENDENT_OF_PATHS:
+            if name in vars(self):
+                vars(other)[name] = vars(self)[name]
+        return other
+
     def images_at(self, rows: NDArray[np.int64] | slice) -> Float32Array:
         """Canonical images, made when they are needed: a float32 copy of all of them may not fit in memory."""
-        return to_canonical(self._inputs.images.pixels[rows], self._classifier.spec.shape)
+        return to_canonical(self.inputs.images.pixels[rows], self._classifier.spec.shape)
 
     @cached_property
     def logits(self) -> Float32Array:
         """float32 (N, classes): the classifier's answers to all images."""
-        ((_, arrays),) = run_jobs([classify_job(self._inputs.images.pixels)], self.runner, self._progress)
+        ((_, arrays),) = run_jobs([classify_job(self.inputs.images.pixels)], self.runner, self.progress)
         return arrays["logits"]
 
     @cached_property
@@ -96,12 +109,12 @@ class Measurements:
     @property
     def truth(self) -> NDArray[np.int64]:
         """int64 (N,): labels where there are any, else what the classifier says."""
-        return self.predicted if self._inputs.images.labels is None else self._inputs.images.labels
+        return self.predicted if self.inputs.images.labels is None else self.inputs.images.labels
 
     @cached_property
     def split(self) -> Split:
         """Which images fit the scorer and which calibrate."""
-        return split_images(self.truth, self._options.fit_fraction, self._options.seed)
+        return split_images(self.truth, self.options.fit_fraction, self.options.seed)
 
     @cached_property
     def supervised(self) -> bool:
@@ -110,67 +123,72 @@ class Measurements:
         Raises:
             CalibrationError: They are wanted, and there are no gradients to attack with.
         """
-        choice, gradients = self._options.scorer, self._inputs.gradients
+        choice, gradients = self.options.scorer, self.inputs.gradients
         if choice is ScorerChoice.SUPERVISED and gradients is None:
             raise CalibrationError("--scorer supervised needs gradients to attack with: pass --gradients")
         usable = gradients is not None and (choice is ScorerChoice.SUPERVISED or library_available())
         if choice is ScorerChoice.AUTO and not usable:
             reason = "no gradients" if gradients is None else "isthmus[attacks] is not installed"
-            self._progress.note(f"fitting the one-class scorer: {reason}, so there is nothing to learn attacks from")
+            self.progress.note(f"fitting the one-class scorer: {reason}, so there is nothing to learn attacks from")
         return choice is not ScorerChoice.ONE_CLASS and usable
 
     @cached_property
     def prototypes(self) -> Prototypes:
         """Where the prototype paths lead."""
-        options = self._options.prototypes
-        if self._inputs.gradients is None:
+        options = self.options.prototypes
+        if self.inputs.gradients is None:
             arrays, found = self.store.run("medoids", self._stand_ins, options=asdict(options))
         else:
-            job = partial(synthesis_job, self._inputs.gradients, options)
+            job = partial(synthesis_job, self.inputs.gradients, options)
             stage = Stage("prototypes", lambda: job(self._class_means()), {"options": asdict(options)})
             (done,) = self._stages([stage])
             arrays, found = done.arrays, done.found
         if found:
-            self._progress.note("prototypes: found, from an earlier run")
-        shape = (len(self._inputs.labels), options.per_class, *self._classifier.spec.shape)
+            self.progress.note("prototypes: found, from an earlier run")
+        shape = (len(self.inputs.labels), options.per_class, *self._classifier.spec.shape)
         images = arrays["images"].reshape(shape)
         return Prototypes(images, prototype_losses(self._classifier, images))
 
     @cached_property
     def benign(self) -> Float32Array:
         """float32 (N, features): the profiles of all images, read."""
-        pixels = self._inputs.images.pixels
-        return self._walked([self._walk("benign images", len(pixels), lambda rows: Walkers(pixels[rows]), {})])[0]
+        pixels = self.inputs.images.pixels
+        return self.walked([self.walk("benign images", len(pixels), lambda rows: Walkers(pixels[rows]), {})])[0]
 
     @cached_property
     def corrupted(self) -> Float32Array:
         """float32 (M, features): images that fit the scorer, corrupted in everyday ways; none for the one-class one."""
-        copies = self._options.corrupted_copies if self.supervised else 0
+        copies = self.options.corrupted_copies if self.supervised else 0
         if not copies:
             return self.benign[:0]
-        rows, pixels = np.tile(self.split.fit, copies), self._inputs.images.pixels
+        rows, pixels = np.tile(self.split.fit, copies), self.inputs.images.pixels
 
         def walkers(chunk: slice) -> Walkers:
-            return Walkers(pixels[rows[chunk]], corrupted=self._options.seed + chunk.start)
+            return Walkers(pixels[rows[chunk]], corrupted=self.options.seed + chunk.start)
 
-        return self._walked([self._walk("corrupted images", len(rows), walkers, {"copies": copies})])[0]
+        return self.walked([self.walk("corrupted images", len(rows), walkers, {"copies": copies})])[0]
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """int64: the correctly classified images that fit the scorer, of which attacks take the first."""
+        right = self.split.fit[self.predicted[self.split.fit] == self.truth[self.split.fit]]
+        return right[: self.options.attack_images]
 
     @cached_property
     def moved(self) -> dict[str, tuple[ThreatModel, AttackedImages]]:
         """Per attack: what was run, and its successes among the images that fit the scorer."""
-        gradients = self._inputs.gradients
+        gradients = self.inputs.gradients
         if not self.supervised or gradients is None:
             return {}
-        right = self.split.fit[self.predicted[self.split.fit] == self.truth[self.split.fit]]
-        sources = right[: self._options.attack_images]
+        sources = self.sources
         target = AttackTarget(gradients, self.images_at(sources), self.truth[sources])
         models = self._strong_enough(self._runnable(target), target)
         found: dict[str, AttackedImages] = {}
         for done in self._stages([self._attack(model, target) for model in models]):
             model = models[done.number]
             found[model.name] = AttackedImages(done.arrays["images"], done.arrays["rows"])
-            tried = min(len(sources), self._options.images_for(model))
-            self._progress.note(f"{model.name}: {len(found[model.name].rows)} of {tried} images moved")
+            tried = min(len(sources), self.options.images_for(model))
+            self.progress.note(f"{model.name}: {len(found[model.name].rows)} of {tried} images moved")
         return {model.name: (model, found[model.name]) for model in models}
 
     @cached_property
@@ -178,7 +196,7 @@ class Measurements:
         """Per attack that moved any image: the features of its successes, and which attacked image each came from."""
         moved = {name: images for name, (_, images) in self.moved.items() if len(images.rows)}
         walks = [self._walk_attacked(name, images) for name, images in moved.items()]
-        features = self._walked(walks)
+        features = self.walked(walks)
         return {name: (read, images.rows) for (name, images), read in zip(moved.items(), features, strict=True)}
 
     @property
@@ -187,11 +205,18 @@ class Measurements:
         return feature_names(self.plan).index(DOUBT_FEATURE)
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of all features, in order."""
+        return self.names_of(self.plan)
+
+    def names_of(self, plan: PathPlan) -> tuple[str, ...]:
+        """The names of the features that a plan would give, in order."""
+        return feature_names(plan, self._classifier.tap_count, residual_count(self._classifier.spec.shape))
+
+    @property
     def residuals(self) -> NDArray[np.int64]:
         """int64: which of the features are of noise residuals; none where they are not measured."""
-        count = residual_count(self._classifier.spec.shape) if self.plan.residuals else 0
-        total = self.benign.shape[1]
-        return np.arange(total - count, total)
+        return np.flatnonzero([name.startswith("residual[") for name in self.feature_names])
 
     def attacked_features(self, *, held_out: bool) -> dict[str, Float32Array]:
         """Per attack: features of every fourth attacked image, kept from the scorer to measure detection; or the rest.
@@ -207,55 +232,45 @@ class Measurements:
     @property
     def walked_json(self) -> dict[str, Any]:
         """All that decides a profile but the image, JSON-ready."""
-        return {"prototypes": asdict(self._options.prototypes), "plan": self.plan.to_json()}
+        return {"prototypes": asdict(self.options.prototypes), "plan": self.plan.to_json()}
 
     def attack_json(self, name: str) -> dict[str, Any]:
         """All that decides an attack's images, JSON-ready."""
         return {
             "attack": name,
-            "attack_images": self._options.attack_images,
-            "work_per_attack": self._options.work_per_attack,
+            "attack_images": self.options.attack_images,
+            "work_per_attack": self.options.work_per_attack,
         }
 
     def _identity(self) -> dict[str, Any]:
         """What every stage depends on; what only some depend on is said with those."""
-        gradients = self._inputs.gradients
-        answers = gradients.logits(self.images_at(slice(_IDENTIFYING))).tobytes() if gradients else b""
-        return {
-            "classifier": self._inputs.loaded.identity,
-            "gradients": hashlib.sha256(answers).hexdigest() if gradients else None,
-            "images": self._inputs.images.digest,
-            "image_spec": self._classifier.spec.to_json(),
-            "fit_fraction": self._options.fit_fraction,
-            "seed": self._options.seed,
-            "tools": tool_versions(),
-        }
+        return {**self.inputs.identity(), "fit_fraction": self.options.fit_fraction, "seed": self.options.seed}
 
     def _stand_ins(self) -> Arrays:
         """Real images in the place of prototypes."""
-        self._progress.note("prototypes: no gradients, so real images (class medoids) stand in for synthetic ones")
+        self.progress.note("prototypes: no gradients, so real images (class medoids) stand in for synthetic ones")
         rows = self.split.fit
-        per_class = self._options.prototypes.per_class
-        chosen = medoids(self.logits[rows], self.predicted[rows], per_class, self._inputs.labels)
+        per_class = self.options.prototypes.per_class
+        chosen = medoids(self.logits[rows], self.predicted[rows], per_class, self.inputs.labels)
         return {"images": np.stack([self.images_at(rows[of_class]) for of_class in chosen])}
 
     def _class_means(self) -> Float32Array | None:
-        if self._options.prototypes.start is not PrototypeStart.CLASS_MEAN:
+        if self.options.prototypes.start is not PrototypeStart.CLASS_MEAN:
             return None
-        groups = [self.split.fit[self.truth[self.split.fit] == c] for c in range(len(self._inputs.labels))]
+        groups = [self.split.fit[self.truth[self.split.fit] == c] for c in range(len(self.inputs.labels))]
         # A class without images starts from the mean of all.
         return np.stack([self._mean(rows if len(rows) else self.split.fit) for rows in groups])
 
     def _mean(self, rows: NDArray[np.int64]) -> Float32Array:
-        mean = self._inputs.images.pixels[rows].mean(axis=0, dtype=np.float64) / 255
+        mean = self.inputs.images.pixels[rows].mean(axis=0, dtype=np.float64) / 255
         return mean.transpose(2, 0, 1).astype(np.float32)
 
     def _runnable(self, target: AttackTarget) -> list[ThreatModel]:
         """The attacks that can be run on this classifier."""
         found = []
-        for model in self._options.attacks:
+        for model in self.options.attacks:
             if reason := obstacle(model, target):
-                self._progress.note(f"left out: {reason}")
+                self.progress.note(f"left out: {reason}")
             else:
                 found.append(model)
         return found
@@ -277,27 +292,36 @@ class Measurements:
             strong = replace(model, budget=needed[model] if model in needed else known.get(bound, model.budget))
             known[bound] = strong.budget
             if strong.name not in models and strong != model:
-                self._progress.note(f"{model.name} moves too few images; using {strong.name}")
+                self.progress.note(f"{model.name} moves too few images; using {strong.name}")
             models.setdefault(strong.name, strong)
         return list(models.values())
 
     def _budgets(self, models: list[ThreatModel], target: AttackTarget) -> list[float]:
         if not models:
             return []
-        depends = {"attacks": [asdict(model) for model in models], "attack_images": self._options.attack_images}
-        stage = Stage("budgets", lambda: budgets_job(models, target, seed=self._options.seed), depends)
+        depends = {"attacks": [asdict(model) for model in models], "attack_images": self.options.attack_images}
+        stage = Stage("budgets", lambda: budgets_job(models, target, seed=self.options.seed), depends)
         (done,) = self._stages([stage])
         return done.arrays["budgets"].tolist()
 
     def _attack(self, model: ThreatModel, target: AttackTarget) -> Stage:
         def job() -> Job:
-            some = target.first(self._options.images_for(model))
+            some = target.first(self.options.images_for(model))
             title = f"Attacking: {model.name}"
-            return attack_job(model, some, seed=self._options.seed, title=title, compute=keep_successes)
+            return attack_job(model, some, seed=self.options.seed, title=title, compute=keep_successes)
 
         return Stage(f"attack {model.name}", job, self.attack_json(model.name))
 
-    def _walk(self, title: str, count: int, walkers: Callable[[slice], Walkers], depends: dict[str, Any]) -> Stage:
+    def walk(self, title: str, count: int, walkers: Callable[[slice], Walkers], depends: dict[str, Any]) -> Stage:
+        """The stage that walks from images: `walked` runs it.
+
+        Args:
+            title: What images; names the stage.
+            count: How many.
+            walkers: Gives some of them.
+            depends: All that decides which they are, beyond what decides every profile; JSON values.
+        """
+
         def job() -> Job:
             return walk_job(title, Walk(self.prototypes, self.plan), count, walkers)
 
@@ -307,15 +331,15 @@ class Measurements:
         def walkers(rows: slice) -> Walkers:
             return Walkers(moved.images[rows])
 
-        return self._walk(name, len(moved.rows), walkers, self.attack_json(name))
+        return self.walk(name, len(moved.rows), walkers, self.attack_json(name))
 
-    def _walked(self, stages: list[Stage]) -> list[Float32Array]:
-        """float32 (n, features) for each."""
+    def walked(self, stages: list[Stage]) -> list[Float32Array]:
+        """Run walks: float32 (n, features) for each."""
         done = {one.number: one.arrays["features"] for one in self._stages(stages)}
         return [done[number] for number in range(len(stages))]
 
     def _stages(self, stages: list[Stage]) -> Iterator[Finished]:
-        return run_stages(stages, self.store, self.runner, self._progress)
+        return run_stages(stages, self.store, self.runner, self.progress)
 
 
 Bound = tuple[Norm, float | None]

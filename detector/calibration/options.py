@@ -16,6 +16,7 @@ from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
     from detector.attacks.threat_models import ThreatModel
+    from detector.calibration.tuning.options import TuningOptions
     from detector.classifiers.base import ImageSpec
 
 _BLUR_REFERENCE = 32  # pixels; an image this large is blurred by one pixel
@@ -42,7 +43,8 @@ class CalibrationOptions:
         runner_up_prototypes: Paths to prototypes of the runner-up class; at most `prototypes.per_class`.
         blur: Whether to walk to the image's own blurred copy.
         blur_sigma: Its standard deviation, pixels; None takes sqrt(side / 32), at least 0.7.
-        points: Inner grid points per path.
+        points: Inner grid points per path, the squares of even steps.
+        alphas: The inner grid points themselves, rising, in (0, 1], in the place of `points`; None has them made.
         views: Whether to ask for other views of the image too.
         residuals: Whether to measure the image's noise residuals.
         fit_fraction: Of the images, that go to the scorer; the rest calibrate the p-values.
@@ -58,6 +60,7 @@ class CalibrationOptions:
         hardening_rounds: How often that is done, each time to the guard that came of the last, with other images.
         prior_strength: Of `ConformalCalibration`, images.
         seed: Of everything that is drawn.
+        tuning: What of these is to be chosen by measurement; None takes them as they are.
 
     Raises:
         CalibrationError: A value is out of range.
@@ -70,6 +73,7 @@ class CalibrationOptions:
     blur: bool = True
     blur_sigma: float | None = None
     points: int = 4
+    alphas: tuple[float, ...] | None = None
     views: bool = True
     residuals: bool = False
     fit_fraction: float = 0.4
@@ -82,6 +86,7 @@ class CalibrationOptions:
     hardening_rounds: int = 1
     prior_strength: float = PRIOR_STRENGTH
     seed: int = 0
+    tuning: TuningOptions | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.fit_fraction < 1:
@@ -107,6 +112,11 @@ class CalibrationOptions:
         """How many images an attack is run on, at most."""
         return model.affordable(self.work_per_attack, least=_LEAST_ATTACKED, most=self.attack_images)
 
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """The inner grid points of every path."""
+        return self.alphas or squared_steps(self.points)
+
     def plan(self, spec: ImageSpec, *, taps: bool = False) -> PathPlan:
         """The paths and the grid for a classifier's images.
 
@@ -118,12 +128,11 @@ class CalibrationOptions:
         targets += [PathTarget(PathKind.RUNNER_UP_PROTOTYPE, i) for i in range(self.runner_up_prototypes)]
         if self.blur:
             targets.append(PathTarget(PathKind.BLUR))
-        alphas = tuple(round((i / (self.points + 1)) ** 2, 12) for i in range(1, self.points + 1))
         automatic = max(_SMALLEST_BLUR, math.sqrt(min(spec.height, spec.width) / _BLUR_REFERENCE))
         tapped = (len(targets) - 1,) if taps else ()
         return PathPlan(
             tuple(targets),
-            alphas,
+            self.grid,
             self.blur_sigma or automatic,
             tapped,
             tuple(View) if self.views else (),
@@ -133,3 +142,8 @@ class CalibrationOptions:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready record for provenance."""
         return {**asdict(self), "attacks": [model.name for model in self.attacks]}
+
+
+def squared_steps(points: int) -> tuple[float, ...]:
+    """The default grid: so many inner points, the squares of even steps."""
+    return tuple(round((i / (points + 1)) ** 2, 12) for i in range(1, points + 1))

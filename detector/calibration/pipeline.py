@@ -16,6 +16,7 @@ from detector.calibration.fitting import ScorerFits
 from detector.calibration.hardening import adaptive_successes
 from detector.calibration.measuring import Measurements
 from detector.calibration.report import render_report
+from detector.calibration.tuning.search import tune
 from detector.conformal import ConformalCalibration
 from detector.detector import Detector
 from detector.errors import CalibrationError
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
+    from detector.calibration.tuning.decisions import TuningDecision
+    from detector.calibration.tuning.search import Tuning
     from detector.classifiers.base import Float32Array
     from detector.progress import Progress
     from detector.scoring.fitted import FittedScorer
@@ -46,11 +49,13 @@ class CalibrationResult:
         path: The bundle.
         digest: Its digest.
         manifest: What it says of itself.
+        decisions: What was chosen for it by measurement.
     """
 
     path: Path
     digest: str
     manifest: Manifest
+    decisions: tuple[TuningDecision, ...] = ()
 
 
 def calibrate(
@@ -61,6 +66,7 @@ def calibrate(
     progress: Progress,
     overwrite: bool = False,
     measured: Measurements | None = None,
+    tuning: Tuning | None = None,
     runner: ShardRunner | None = None,
 ) -> CalibrationResult:
     """Calibrate a detector and write its bundle.
@@ -70,11 +76,13 @@ def calibrate(
 
     Args:
         inputs: What is calibrated.
-        options: How.
+        options: How. Where they leave something to tuning, it is chosen first.
         out: The bundle folder to make.
         progress: Watches.
         overwrite: Replace a bundle that is there.
         measured: What was measured already, of the same inputs and options; its stages are kept. None measures here.
+        tuning: What was chosen already, to be recorded: `options` and `measured` are as it says but for what it does
+            not choose.
         runner: Runs the shards of what is measured here; None runs them in this process.
 
     Raises:
@@ -85,13 +93,17 @@ def calibrate(
     if options.hardening_images and inputs.loaded.model is None:
         raise CalibrationError("--harden takes the classifier's own graph apart, and a remote classifier shows none")
     own = measured or Measurements(inputs, options, out.parent / f".{out.name}.work", progress, runner)
-    run = _Calibration(inputs, options, out, progress, own)
+    if options.tuning is not None:
+        check_amount(len(inputs.images.pixels), options)
+        tuning = tune(own)
+        options, own = tuning.options, tuning.measured
+    run = _Calibration(inputs, options, out, progress, own, tuning=tuning)
     if options.hardening_images and not own.supervised:
         progress.note("not hardened: the one-class scorer learns from no attack")
     elif options.hardening_images:
         for turn in range(options.hardening_rounds):
             further = {**run.further, **run.broken(turn)}
-            run = _Calibration(inputs, options, out, progress, own, further=further)
+            run = _Calibration(inputs, options, out, progress, own, tuning=tuning, further=further)
     result = run.write(overwrite=overwrite)
     if measured is None:
         own.store.clear()
@@ -109,12 +121,14 @@ class _Calibration:
         progress: Progress,
         measured: Measurements,
         *,
+        tuning: Tuning | None = None,
         further: Mapping[str, Float32Array] | None = None,
     ) -> None:
         check_amount(len(inputs.images.pixels), options)
         self.inputs, self.options, self.out, self.progress = inputs, options, out, progress
         self.classifier = inputs.loaded.classifier
         self.measured = measured
+        self.tuning = tuning
         self.further = further or {}
         self.warnings: list[str] = []
 
@@ -153,7 +167,7 @@ class _Calibration:
         report = render_report(manifest, self.calibration, self.held_out_scores, sheet)
         attachments = {REPORT: report.encode(), CONTACT_SHEET: sheet}
         digest = write_bundle(self.out, manifest, parts, attachments=attachments, overwrite=overwrite)
-        return CalibrationResult(self.out, digest, manifest)
+        return CalibrationResult(self.out, digest, manifest, self.tuning.decisions if self.tuning else ())
 
     def _parts(self) -> BundleParts:
         return BundleParts(
@@ -218,4 +232,5 @@ class _Calibration:
                 "mean_roughness": float(rough.mean()),
             },
             "tools": tool_versions(),
+            **({} if self.tuning is None else {"tuning": self.tuning.to_json()}),
         }

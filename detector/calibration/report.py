@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from detector.calibration.tuning.report import recorded, tuning_body
 from detector.html import element, page, picture, table
 from detector.pictures import score_histogram
+from detector.reporting.style import STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
     from detector.conformal import ConformalCalibration
 
 _TITLE = "Isthmus detector bundle"
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1d2733}
-h1{font-size:1.6rem} h2{font-size:1.15rem;margin-top:2rem} img{max-width:100%}
-table{border-collapse:collapse} td,th{padding:.25rem .8rem;border-bottom:1px solid #d5dbe2;text-align:left}
-.warn{background:#fff4dc;border-left:4px solid #c98a12;padding:.4rem .8rem;margin:.4rem 0}
+_STYLE = (
+    STYLE
+    + """
+td{text-align:left;white-space:normal;overflow-wrap:anywhere}
+.warn{background:var(--panel);border-left:4px solid var(--bad);padding:.4rem .8rem;margin:.4rem 0}
 """
+)
 
 _LIMITS = (
     "A verdict is evidence, not an oracle. An attacker who knows this detector and optimises against it can evade it; "
@@ -52,6 +55,7 @@ def render_report(
         picture(score_histogram(calibration.scores, attacked), "distribution of scores"),
         *_detection(manifest),
         element("p", _LIMITS),
+        *_tuning(manifest),
         element("h2", "Calibration images by predicted class"),
         table(zip(manifest.labels, manifest.calibration.images_per_class, strict=True), ("class", "images")),
         element("h2", "Prototypes"),
@@ -82,6 +86,11 @@ def _facts(manifest: Manifest) -> Markup:
         "Seed": provenance["options"]["seed"],
     }
     return table(rows.items())
+
+
+def _tuning(manifest: Manifest) -> list[Markup]:
+    decisions, missing = recorded(manifest.provenance)
+    return [element("h2", "Tuning"), *tuning_body(decisions, missing)] if decisions else []
 
 
 def _detection(manifest: Manifest) -> list[Markup]:

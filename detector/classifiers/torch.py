@@ -70,6 +70,26 @@ class TorchClassifier:
         self.output_kind = output_kind or detect_output_kind(answers)
         self.description = f"{name} on {self.device} (torch), {len(self.labels)} classes"
 
+    def on(self, device: str) -> TorchClassifier:
+        """The same on another device; the module is moved in place.
+
+        Raises:
+            ClassifierError: There is no such device here, or the module can't be moved or fails there.
+        """
+        try:
+            module = self.module.to(device)
+        # Each backend raises what it likes where it has no device.
+        except (AssertionError, RuntimeError, NotImplementedError) as error:
+            raise ClassifierError(f"{self._name}: can't be moved to {device}: {error}") from error
+        return TorchClassifier(
+            module,
+            self.spec,
+            labels=self.labels,
+            output_kind=self.output_kind,
+            fixed_batch=self.fixed_batch,
+            name=self._name,
+        )
+
     def logits(self, images: Float32Array) -> Float32Array:
         """Classify canonical images.
 

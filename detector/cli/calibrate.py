@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detector.calibration.options import CalibrationOptions, ScorerChoice
+from detector.calibration.tuning.options import Knob
 from detector.cli.classifier_options import (
     FROM,
     AnyClassifierOption,
@@ -29,6 +30,7 @@ from detector.cli.classifier_options import (
 from detector.cli.errors import clear_errors
 from detector.cli.progress import Bars
 from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
+from detector.cli.tuning_options import TuneBudgetOption, TuneOption, tell_decisions, tuning_options
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
 from detector.verdicts import TargetRates
 
@@ -37,10 +39,17 @@ if TYPE_CHECKING:
 
 
 _DETECTOR = "Detector"
+_KNOBS = {
+    "points": Knob.POINTS,
+    "prototypes": Knob.PROTOTYPES,
+    "runner_ups": Knob.RUNNER_UPS,
+    "prototype_smoothness": Knob.SMOOTHNESS,
+}
 _PROTOTYPES = "Prototypes"
 
 
 def calibrate(  # noqa: PLR0917 - a command line is its options
+    context: typer.Context,
     classifier: AnyClassifierOption,
     images: ImagesOption,
     out: Annotated[Path, panelled("The bundle folder to make.", FROM)],
@@ -107,6 +116,8 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     prototype_smoothness: Annotated[float, panelled("Weight of the smoothness penalty.", _PROTOTYPES)] = 0.0,
     prototype_jitter: Annotated[int, panelled("Largest shift at each step, pixels.", _PROTOTYPES)] = 0,
     prototype_steps: Annotated[int, panelled("Most Adam steps.", _PROTOTYPES)] = 250,
+    tune: TuneOption = False,
+    tune_budget: TuneBudgetOption = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn: the same seed gives the same bundle.")] = 0,
     threads: ThreadsOption = None,
     ray: RayOption = False,
@@ -148,6 +159,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             hardening_steps=harden_steps,
             hardening_rounds=harden_rounds,
             seed=seed,
+            tuning=tuning_options(context, tune=tune, budget=tune_budget, knobs=_KNOBS),
         )
         check_ray(ray=ray, address=ray_address, workers=ray_workers)
         # Only now, so that wrong options are told at once.
@@ -187,6 +199,7 @@ def _tell(result: CalibrationResult) -> None:
     typer.echo(f"bundle      {result.path}  (digest {result.digest[:16]})")
     typer.echo(f"scorer      {calibration.scorer}, calibrated on {calibration.images} images")
     typer.echo(f"cost        {result.manifest.plan.forwards_per_image} classifier forwards per image")
+    tell_decisions(result.decisions)
     for attack, value in calibration.detection.items():
         typer.echo(f"AUROC       {value:.3f}  {attack}, on attacked images the scorer was not fitted on")
     typer.echo(f"report      {result.path / 'report.html'}")

@@ -23,22 +23,20 @@ _INPUT = "The classifier's input (read from the graph where possible)"
 ClassifierOption = Annotated[
     str, panelled("An .onnx file, a torch.export .pt2 program, or a factory module:function.", FROM)
 ]
-AnyClassifierOption = Annotated[
-    str,
-    panelled(
-        "An .onnx file, a torch.export .pt2 program, a factory module:function, or a model that another server runs, "
-        "grpc://host:port/model.",
-        FROM,
-    ),
-]
-ImagesOption = Annotated[
-    str,
-    panelled(
-        "Held-out images the classifier was NOT trained on: a folder (class sub-folders, or flat with labels.csv), "
-        "a zip of one, an .npz (images, labels), or torchvision:NAME?root=FOLDER.",
-        FROM,
-    ),
-]
+_ANY_CLASSIFIER = panelled(
+    "An .onnx file, a torch.export .pt2 program, a factory module:function, or a model that another server runs, "
+    "grpc://host:port/model.",
+    FROM,
+)
+AnyClassifierOption = Annotated[str, _ANY_CLASSIFIER]
+OptionalClassifierOption = Annotated[str | None, _ANY_CLASSIFIER]
+_IMAGES = panelled(
+    "Held-out images the classifier was NOT trained on: a folder (class sub-folders, or flat with labels.csv), "
+    "a zip of one, an .npz (images, labels), or torchvision:NAME?root=FOLDER.",
+    FROM,
+)
+ImagesOption = Annotated[str, _IMAGES]
+OptionalImagesOption = Annotated[str | None, _IMAGES]
 GradientsOption = Annotated[
     str | None,
     panelled(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from detector.calibration.options import ScorerChoice
+from detector.calibration.tuning.options import Knob
 from detector.classifiers.address import is_address
 from detector.cli.classifier_options import (
     FROM,
@@ -32,6 +33,7 @@ from detector.cli.classifier_options import (
 from detector.cli.errors import clear_errors
 from detector.cli.progress import Bars
 from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
+from detector.cli.tuning_options import TuneBudgetOption, TuneOption, tuning_options
 from detector.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ _HOW = "The evaluation"
 
 
 def evaluate(  # noqa: PLR0917 - a command line is its options
+    context: typer.Context,
     classifier: ClassifierOption,
     images: ImagesOption,
     out: Annotated[Path, panelled("The folder for report.html, results.json and the bundle.", FROM)],
@@ -69,6 +72,8 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
     views: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
     taps: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
     residuals: Annotated[bool, panelled("As for calibrate.", _GUARD)] = False,
+    tune: TuneOption = False,
+    tune_budget: TuneBudgetOption = None,
     quick: Annotated[
         bool,
         panelled(
@@ -142,6 +147,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
                 hardening_steps=harden_steps,
                 hardening_rounds=harden_rounds,
                 seed=seed,
+                tuning=tuning_options(context, tune=tune, budget=tune_budget, knobs={"points": Knob.POINTS}),
             ),
             test_fraction=test_fraction,
             hardening_images=harden,

@@ -107,7 +107,10 @@ def _add_provenance(facts: Facts, provenance: Any) -> None:
     """Whatever is recorded: a bundle may come from another version, so nothing is taken for granted."""
     facts.add("provenance", "", "dim")
     for name, value in provenance.items():
-        if isinstance(value, dict):
+        if name == "tuning" and isinstance(value, dict):
+            for one in value.get("decisions", ()):
+                facts.add("  tuned", f"{one.get('subject')}: {one.get('chosen')} ({one.get('why')})", "dim")
+        elif isinstance(value, dict):
             facts.add(f"  {name}", ", ".join(f"{key} {_brief(inner)}" for key, inner in value.items()), "dim")
         else:
             facts.add(f"  {name}", _brief(value), "dim")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from detector.cli.analyze import app as analyze
 from detector.cli.calibrate import calibrate
 from detector.cli.client import client
 from detector.cli.demo import demo
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for _command in (calibrate, evaluate, inspect, export, score, serve, client, token, demo):
     app.command()(_command)
+app.add_typer(analyze, name="analyze")
 
 
 def _version(value: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from detector.evaluation.adaptive_curves import informed_curves, tramer_check
@@ -15,6 +14,7 @@ from detector.evaluation.limits import plain_limits, prototypes_share
 from detector.evaluation.material import Material
 from detector.evaluation.results import EvaluationResults
 from detector.evaluation.tally import all_attacks_detected, attack_results, class_rows, robust_accuracy
+from detector.evaluation.tuned import tuning_result
 from detector.versions import tool_versions
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from detector.evaluation.options import EvaluationOptions
     from detector.progress import Progress
     from detector.shards.base import ShardRunner
-
-_TIMED = 64  # images
 
 
 def evaluate(
@@ -54,7 +52,7 @@ def evaluate(
         MissingExtraError: The attack libraries are not installed.
     """
     material = Material(inputs, options, folder / ".work", progress, runner)
-    milliseconds = _milliseconds(material)
+    milliseconds = material.milliseconds
     plan = material.detector.bundle.manifest.plan
     trials = Trials(material)
     parts = channel_results(material, trials, milliseconds / plan.forwards_per_image)
@@ -78,6 +76,7 @@ def evaluate(
         all_attacks_detected=detected,
         robust_accuracy=robust_accuracy(material),
         channels=parts,
+        tuning=tuning_result(material),
         peers=peer_results(material) if options.peers else (),
         controls=controls,
         classes=class_rows(material),
@@ -91,14 +90,6 @@ def evaluate(
             *prototypes_share(whole, without),
         ],
     )
-
-
-def _milliseconds(material: Material) -> float:
-    """Of the guard, per image, on this machine."""
-    images = material.benign.images[:_TIMED]
-    begin = time.perf_counter()
-    material.detector.score_canonical(images)
-    return 1000 * (time.perf_counter() - begin) / len(images)
 
 
 def _facts(material: Material) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class Trials:
         self._material = material
         measured = material.measured
         self._calibration = measured.benign[measured.split.calibration]
-        self._fits = ScorerFits(measured, seed=material.options.calibration.seed)
+        self._fits = ScorerFits(measured, seed=material.calibration.seed)
         self._kin = {model.kin for model, _ in measured.moved.values()}
 
     def fitted(self, columns: NDArray[np.int64], without: str | None = None) -> FittedScorer:
@@ -168,7 +168,7 @@ class Trials:
             calibration=Graded(arrays[CALIBRATION], measured.predicted[measured.split.calibration]),
             benign=Graded(arrays[BENIGN], material.benign.detection.predicted),
             rates=material.detector.bundle.manifest.rates,
-            prior_strength=material.options.calibration.prior_strength,
+            prior_strength=material.calibration.prior_strength,
         )
         attacked = {name: Graded(arrays[name], a.scored.detection.predicted) for name, a in judged.items()}
         return judge.judge(attacked), judge, float(arrays[MILLISECONDS][0])

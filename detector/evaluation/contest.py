@@ -56,7 +56,7 @@ def _result(material: Material, peer: Peer) -> ScorerResult:
         calibration=Graded(arrays[CALIBRATION], predicted),
         benign=Graded(arrays[BENIGN], material.benign.detection.predicted[:benign]),
         rates=material.detector.bundle.manifest.rates,
-        prior_strength=material.options.calibration.prior_strength,
+        prior_strength=material.calibration.prior_strength,
     )
     attacked = {
         name: Graded(arrays[name], attack.scored.detection.predicted[: len(arrays[name])])

@@ -9,11 +9,12 @@ import numpy as np
 
 from detector.attacks.threat_models import Family
 from detector.corruptions import CORRUPTIONS, corrupt
+from detector.data.idx import read_idx_images
 from detector.errors import DataError
 from detector.evaluation.pair_barriers import compare_pairs
 from detector.evaluation.protocol import count
 from detector.evaluation.results import Control
-from detector.evaluation.unattacked import fit_to_shape, mixed_pairs, read_idx_images
+from detector.evaluation.unattacked import fit_to_shape, mixed_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from detector.calibration.attacking import attack_job, moved_images
 from detector.calibration.measuring import Measurements
 from detector.calibration.pipeline import calibrate
 from detector.calibration.split import split_images
+from detector.calibration.tuning.search import tune
 from detector.detector import Detector
 from detector.errors import CalibrationError
 from detector.images import to_canonical, to_pixels
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from detector.calibration.attacking import Victims
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
+    from detector.calibration.tuning.search import Tuning
     from detector.classifiers.base import Float32Array
     from detector.classifiers.torch import TorchClassifier
     from detector.data.source import ImageSet
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from detector.progress import Advance, Progress
     from detector.shards.base import Job, Models, ShardRunner
     from detector.shards.stages import Arrays
+
+_TIMED = 64  # images
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,31 +107,69 @@ class Material:
         if inputs.gradients is None:
             raise CalibrationError("an evaluation needs gradients to attack with: pass --gradients")
         self.inputs, self.options, self.progress = inputs, options, progress
+        self._folder, self._runner = folder, runner
         self.gradients = inputs.gradients
         images = _drawn(inputs.images, options)
         assert images.labels is not None
         split = split_images(images.labels, options.test_fraction, options.seed)
         self.given = replace(inputs, images=images.take(split.calibration))
         self._held_out = images.take(split.fit)
-        self.measured = Measurements(self.given, options.calibration, folder / "calibration", progress, runner)
-        self.store = StageStore(folder / "evaluation", {"calibration": self.measured.store.identity})
+        self._measured = Measurements(self.given, options.calibration, folder / "calibration", progress, runner)
+        self.store = StageStore(folder / "evaluation", {"calibration": self._measured.store.identity})
         self.bundle = folder.parent / "bundle"
+
+    @cached_property
+    def tuning(self) -> Tuning | None:
+        """What was chosen for the guard under test by measurement; None where nothing was to be chosen."""
+        return None if self.options.calibration.tuning is None else tune(self._measured)
+
+    @property
+    def calibration(self) -> CalibrationOptions:
+        """How the guard under test is calibrated, with what was chosen for it."""
+        return self.options.calibration if self.tuning is None else self.tuning.options
+
+    @property
+    def measured(self) -> Measurements:
+        """What the guard under test is calibrated from."""
+        return self._measured if self.tuning is None else self.tuning.measured
+
+    @cached_property
+    def untuned(self) -> Material:
+        """The same images and attacks, with the guard as it is without tuning."""
+        options = replace(self.options, calibration=replace(self.options.calibration, tuning=None))
+        other = Material(self.inputs, options, self._folder, self.progress, self._runner)
+        other.bundle = self.bundle.with_name("bundle-untuned")
+        return other
 
     @cached_property
     def detector(self) -> Detector:
         """The guard under test, calibrated on the images that do not test."""
-        return self._calibrated(self.options.calibration, self.bundle)
+        return self._calibrated(self.calibration, self.bundle)
+
+    @cached_property
+    def milliseconds(self) -> float:
+        """What the guard takes per image, on this machine."""
+        images = self.benign.images[:_TIMED]
+        begin = time.perf_counter()
+        self.detector.score_canonical(images)
+        return 1000 * (time.perf_counter() - begin) / len(images)
 
     @cached_property
     def hardened(self) -> tuple[Detector, Path]:
         """The same, hardened against attackers who know it, and its bundle."""
-        options = replace(self.options.calibration, hardening_images=self.options.hardening_images)
+        options = replace(self.calibration, hardening_images=self.options.hardening_images)
         bundle = self.bundle.with_name("bundle-hardened")
         return self._calibrated(options, bundle), bundle
 
     def _calibrated(self, options: CalibrationOptions, bundle: Path) -> Detector:
         calibrate(
-            self.given, options, bundle, progress=self.progress, overwrite=bundle.exists(), measured=self.measured
+            self.given,
+            options,
+            bundle,
+            progress=self.progress,
+            overwrite=bundle.exists(),
+            measured=self.measured,
+            tuning=self.tuning,
         )
         return Detector.load(bundle)
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from detector.errors import DataError
 from detector.metrics import auroc
-from detector.paths import Barriers, interpolate
-from detector.profiles import path_losses
+from detector.research.connectivity.curves import loss_curves
+from detector.research.connectivity.pairing import class_pairs, of_class
+from detector.research.connectivity.samples import BarrierSample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Classifier, Float32Array
 
-ALPHAS: Final = tuple(i / 24 for i in range(25))
-"""Where paths are measured, both ends included."""
+POINTS: Final = 25
+"""At which paths are measured, evenly, both ends included."""
 SAME_CLASS: Final = "two real images of one class"
 DIFFERENT_CLASSES: Final = "two real images of different classes"
-_BATCH: Final = 16  # pairs at a time, 25 forwards each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,48 +50,6 @@ class PairBarriers:
     median_height: float | None
     median_gap: float | None
     auroc_gap_vs_same_class: float | None
-
-
-def pair_barriers(
-    classifier: Classifier, starts: Float32Array, ends: Float32Array, classes: NDArray[np.int64]
-) -> Barriers:
-    """Barriers on straight paths between images, measured at `ALPHAS`.
-
-    Args:
-        classifier: What is asked.
-        starts: float32 (P, C, H, W), canonical.
-        ends: float32 (P, C, H, W), canonical.
-        classes: int64 (P,), whose loss is measured on each path.
-
-    Returns:
-        Heights, the largest loss on each path, ends included, and gaps, by how much it passes the larger loss of the
-        two ends; float32 (P,) nats, >= 0.
-    """
-    batches = [slice(begin, begin + _BATCH) for begin in range(0, len(starts), _BATCH)]
-    losses = [_losses(classifier, starts[rows], ends[rows], classes[rows]) for rows in batches]
-    along = np.concatenate([np.empty((0, len(ALPHAS)), np.float32), *losses])
-    heights = along.max(axis=1)
-    return Barriers(heights, heights - along[:, [0, -1]].max(axis=1))
-
-
-def class_pairs(labels: NDArray[np.int64], seed: int, *, same: bool) -> NDArray[np.int64]:
-    """Pair images at random, none of them twice, so that pairs are independent.
-
-    Args:
-        labels: int64 (N,).
-        seed: Of the pairing.
-        same: Whether a pair shares its class, or has two. Of one class, all images are paired but an odd one per
-            class; of two, all are paired at random and pairs of one class left out.
-
-    Returns:
-        int64 (P, 2), rows of `labels`.
-    """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    if same:
-        members = [order[labels[order] == label] for label in np.unique(labels)]
-        order = np.concatenate([rows[: len(rows) // 2 * 2] for rows in members]) if members else order
-    pairs = order[: len(order) // 2 * 2].reshape(-1, 2)
-    return pairs[(labels[pairs[:, 0]] == labels[pairs[:, 1]]) == same]
 
 
 def compare_pairs(
@@ -128,42 +86,30 @@ def compare_pairs(
     pairs = class_pairs(labels, seed, same=True)
     if not len(pairs):
         raise DataError("images: no two of one class are classified correctly, so there are no barriers to compare to")
-    same = pair_barriers(classifier, images[pairs[:, 0]], images[pairs[:, 1]], labels[pairs[:, 0]])
+    same = _measured(classifier, images[pairs[:, 0]], images[pairs[:, 1]], labels[pairs[:, 0]])
     rows = [_summary(SAME_CLASS, same, None)]
     for name, attacked in adversarial.items():
         taken = np.argmax(classifier.logits(attacked), axis=1) if len(attacked) else np.empty(0, np.int64)
-        partners = _of_class(taken, labels, seed)
-        found = pair_barriers(
-            classifier, images[partners[partners >= 0]], attacked[partners >= 0], taken[partners >= 0]
-        )
+        partners = of_class(taken, labels, seed)
+        found = _measured(classifier, images[partners[partners >= 0]], attacked[partners >= 0], taken[partners >= 0])
         rows.append(_summary(f"a real image and one of {name}", found, same))
     pairs = class_pairs(labels, seed, same=False)
-    different = pair_barriers(classifier, images[pairs[:, 0]], images[pairs[:, 1]], labels[pairs[:, 0]])
+    different = _measured(classifier, images[pairs[:, 0]], images[pairs[:, 1]], labels[pairs[:, 0]])
     return (*rows, _summary(DIFFERENT_CLASSES, different, same))
 
 
-def _losses(
+def _measured(
     classifier: Classifier, starts: Float32Array, ends: Float32Array, classes: NDArray[np.int64]
-) -> Float32Array:
-    """float32 (P, alphas): the class's loss along the path."""
-    points = interpolate(starts, ends[:, None], ALPHAS)
-    logits = classifier.logits(points.reshape(-1, *starts.shape[1:]))
-    return path_losses(logits.reshape(len(starts), len(ALPHAS), -1), classes)
+) -> BarrierSample:
+    return BarrierSample.of(loss_curves(classifier, starts, ends, classes, points=POINTS), classes)
 
 
-def _of_class(wanted: NDArray[np.int64], labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """int64 (M,): for each class wanted, a random row of `labels` that has it, or -1."""
-    rng = np.random.default_rng(seed)
-    rows = {label: np.flatnonzero(labels == label) for label in np.unique(wanted)}
-    return np.array([rng.choice(rows[label]) if len(rows[label]) else -1 for label in wanted], np.int64)
-
-
-def _summary(name: str, found: Barriers, same: Barriers | None) -> PairBarriers:
-    if not len(found.gaps):
+def _summary(name: str, found: BarrierSample, same: BarrierSample | None) -> PairBarriers:
+    if not len(found):
         return PairBarriers(name=name, pairs=0, median_height=None, median_gap=None, auroc_gap_vs_same_class=None)
     return PairBarriers(
         name=name,
-        pairs=len(found.gaps),
+        pairs=len(found),
         median_height=float(np.median(found.heights)),
         median_gap=float(np.median(found.gaps)),
         auroc_gap_vs_same_class=None if same is None else auroc(same.gaps, found.gaps),

@@ -88,6 +88,21 @@ class ScorerResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TuningResult:
+    """What was chosen for the guard by measurement, and the guard without.
+
+    Args:
+        decisions: Each as `TuningDecision.to_json` writes it.
+        missing: What could not be decided, and why.
+        untuned: The guard with all its defaults, on the same images under the same protocol.
+    """
+
+    decisions: Sequence[Mapping[str, Any]]
+    missing: Sequence[str]
+    untuned: ScorerResult
+
+
+@dataclass(frozen=True, kw_only=True)
 class Control:
     """Images nobody attacked: how often are they flagged?
 
@@ -222,6 +237,7 @@ class EvaluationResults:
             unflagged misclassification by any attack here that does not know the guard.
         channels: The guard with ever more evidence, prototype paths alone first.
         peers: Other detectors.
+        tuning: What was chosen by measurement, and what the guard is without; None where nothing was to be chosen.
         controls: Images nobody attacked.
         classes: One row per class.
         barriers: On straight paths between two images, by what the two are.
@@ -247,6 +263,7 @@ class EvaluationResults:
     peers: Sequence[ScorerResult]
     controls: Sequence[Control]
     classes: Sequence[ClassRow]
+    tuning: TuningResult | None = None
     barriers: Sequence[PairBarriers] = ()
     adaptive: Sequence[AdaptiveCurve] = ()
     tramer: TramerCheck | None = None

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import math
-import struct
-import zlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.corruptions import levels
-from detector.data.decode import DEFAULT_LIMITS, fit_pixels
+from detector.data.decode import fit_pixels
 from detector.errors import DataError
-from detector.evaluation.pair_barriers import class_pairs
 from detector.images import to_canonical
+from detector.research.connectivity.pairing import class_pairs
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array, UInt8Array
-
-_IDX_IMAGES: Final = b"\x00\x00\x08\x03"  # unsigned bytes, three axes
-_IDX_SIZES: Final = struct.Struct(">III")
-_MAX_IDX_BYTES: Final = 256 << 20
 
 
 def mixed_pairs(images: Float32Array, labels: NDArray[np.int64], seed: int) -> Float32Array:
@@ -59,46 +49,3 @@ def fit_to_shape(images: UInt8Array, shape: tuple[int, int, int]) -> Float32Arra
         float32 (N, channels, height, width), canonical, whole multiples of 1/255, scaled bilinearly.
     """
     return to_canonical(np.stack([fit_pixels(image[:, :, None], shape) for image in images]), shape)
-
-
-def read_idx_images(path: Path, limit: int) -> UInt8Array:
-    """The first images of a gzipped idx3 file, the format of MNIST.
-
-    Args:
-        path: Such as ``t10k-images-idx3-ubyte.gz``.
-        limit: Most images read, >= 1.
-
-    Returns:
-        uint8 (min(N, limit), H, W), N >= 1.
-
-    Raises:
-        DataError: Not such a file, cut off, damaged, empty, or its images are too large; names the file.
-    """
-    try:
-        with gzip.open(path) as file:
-            if file.read(len(_IDX_IMAGES)) != _IDX_IMAGES:
-                raise DataError(f"{path}: not a gzipped idx file of images (uint8, three axes)")
-            shape = _idx_shape(file.read(_IDX_SIZES.size), limit, path)
-            data = file.read(math.prod(shape))
-            file.read(1)  # at the end of a file read whole, its checksum is held against its bytes
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: unreadable: {error}") from error
-    if len(data) != math.prod(shape):
-        raise DataError(f"{path}: cut off: {shape[0]} images of {shape[1]} x {shape[2]} and {len(data)} bytes disagree")
-    return np.frombuffer(data, np.uint8).reshape(shape).copy()
-
-
-def _idx_shape(data: bytes, limit: int, path: Path) -> tuple[int, int, int]:
-    """Images to read, and their sides, held against the limits before anything is allocated for them."""
-    if len(data) != _IDX_SIZES.size:
-        raise DataError(f"{path}: cut off within its header")
-    count, height, width = _IDX_SIZES.unpack(data)
-    if 0 in {count, height, width}:
-        raise DataError(f"{path}: holds no pixels: {count} images of {height} x {width}")
-    wanted = min(count, limit)
-    if max(height, width) > DEFAULT_LIMITS.max_side or wanted * height * width > _MAX_IDX_BYTES:
-        raise DataError(
-            f"{path}: {wanted} images of {height} x {width} are too large; no side may pass "
-            f"{DEFAULT_LIMITS.max_side}, all together {_MAX_IDX_BYTES} pixels; read fewer"
-        )
-    return wanted, height, width

@@ -28,6 +28,7 @@ class SynthesisOptions:
         steps: Most Adam steps.
         target_loss: Stop once every prototype's cross-entropy is below this, nats.
         batch: Prototypes optimised at once; bounds memory for classifiers of many classes.
+        within_box: Whether pixels stay in [0, 1], as of images a service may see; the paper lets them leave it.
         seed: Of the noise and the jitter.
 
     Raises:
@@ -42,6 +43,7 @@ class SynthesisOptions:
     steps: int = 250
     target_loss: float = 1e-4
     batch: int = 64
+    within_box: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -2,7 +2,8 @@
 
 Feature visualisation by optimisation (Vrabel et al., arXiv 2409.05800, Sec. 4): start from faint noise (or a class
 mean), minimise the cross-entropy of the class with Adam, and keep the best iterate. Unlike the paper's code, pixels are
-kept in the valid box [0, 1], because a service only ever sees valid images. All classes are optimised in one batch.
+kept in the valid box [0, 1] unless told otherwise, because a service only ever sees valid images. All classes are
+optimised in one batch.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ class PrototypeBatches:
             self._drawn += 1
             if self._drawn > number:
                 break
-        start = (self._grey_or_mean(classes) + noise).clamp(0, 1)
+        start = self._grey_or_mean(classes) + noise
+        if self._options.within_box:
+            start = start.clamp(0, 1)
         return PrototypeBatch(classes, start.numpy(), self._generator.get_state().numpy())
 
     def _grey_or_mean(self, classes: NDArray[np.int64]) -> Tensor:
@@ -165,8 +168,9 @@ def optimised(
         adam.zero_grad()
         (pixels.grad,) = torch.autograd.grad(objective, [pixels])
         adam.step()
-        with torch.no_grad():
-            pixels.clamp_(0, 1)
+        if options.within_box:
+            with torch.no_grad():
+                pixels.clamp_(0, 1)
         if on_progress:
             on_progress(1)
     if on_progress and step < options.steps:

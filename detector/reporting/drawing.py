@@ -12,6 +12,7 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from detector.html import element
 
@@ -120,6 +121,12 @@ def label(text: str) -> str:
     """A name that fits on a chart: on one line, without what XML can't hold, cut when it is long."""
     clean = "".join(character if character.isprintable() else " " for character in text)
     return clean if len(clean) <= _LONGEST_LABEL else clean[: _LONGEST_LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def plain_numbers(axis: Any) -> None:
+    """Write the numbers of a logarithmic axis (``figure.axes[0].xaxis``) as they are, not as formulas."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def figure(drawn: Markup, caption: object) -> Markup:

@@ -35,6 +35,16 @@ def nats(value: float) -> str:
     return f"{value:.2f}"
 
 
+def loss(value: float | None) -> str:
+    """A loss, or a difference of losses, with three digits that matter: ``0.0312``, ``5.34``, ``2.1e-05``."""
+    return NOTHING if value is None else f"{value:.3g}"
+
+
+def loss_estimate(value: Estimate) -> str:
+    """A loss with its interval: the value, then its ends in brackets."""
+    return f"{loss(value.value)} ({loss(value.low)}\N{EN DASH}{loss(value.high)})"
+
+
 def p_value(value: float) -> str:
     """A p-value: ``0.0130``."""
     return f"{value:.4f}"

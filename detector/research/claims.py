@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector.reporting.parts import answer, row_head, wide, words
+from detector.html import element
+from detector.reporting.parts import answer, wide, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,10 +37,10 @@ def claims_table(claims: Iterable[Claim]) -> Markup:
     """The claims as a table of a report."""
     verdicts = {True: "agrees", False: "does not agree", None: "open"}
     return wide(
-        ("claim", "source", "run", "outcome", "agrees?"),
+        [words(head) for head in ("claim", "source", "run", "outcome", "agrees?")],
         [
             [
-                row_head(one.claim, long=True),
+                words(element("strong", one.claim)),
                 words(one.source),
                 words(one.run),
                 words(one.outcome),

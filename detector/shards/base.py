@@ -124,13 +124,13 @@ class LocalRunner:
     """Runs shards in this process, one after the other.
 
     Args:
-        models: What they are computed with.
+        models: What they are computed with; None for work that asks none.
     """
 
     description = "in this process"
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(self, models: Models | None) -> None:
+        self._models: Any = models
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Arrays]]:
         """Run tasks in their order; see `ShardRunner`."""

@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-COMMANDS: Mapping[str, Any] = get_command(app).commands  # type: ignore[attr-defined] # a group, as there are several
+
+
+def _commands(group: Any, before: str = "") -> dict[str, Any]:
+    """Every command by its full name, those of groups too."""
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {before + name: command} if inner is None else _commands(command, f"{before}{name} ")
+    return found
+
+
+COMMANDS: Mapping[str, Any] = _commands(get_command(app))
 
 
 def _section(command: str) -> str:

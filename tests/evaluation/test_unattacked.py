@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import gzip
-import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from detector.evaluation.unattacked import fit_to_shape, mixed_pairs, read_idx_images
+from detector.evaluation.unattacked import fit_to_shape, mixed_pairs
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from detector.classifiers.base import Float32Array
 
 EXACT = 1e-6
@@ -49,13 +45,3 @@ def test_images_are_resized_bilinearly() -> None:
     for image, original in zip(fitted, pixels, strict=True):
         known = np.asarray(Image.fromarray(original).resize((20, 32), Image.Resampling.BILINEAR))
         np.testing.assert_array_equal(np.rint(image * 255), np.broadcast_to(known, (3, 32, 20)))
-
-
-@pytest.mark.parametrize(("limit", "read"), [(2, 2), (5, 5), (9, 5)])
-def test_idx_images_are_read_up_to_the_limit(tmp_path: Path, limit: int, read: int) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
-    path = tmp_path / "images.gz"
-    path.write_bytes(gzip.compress(struct.pack(">IIII", 0x803, *pixels.shape) + pixels.tobytes()))
-    images = read_idx_images(path, limit)
-    assert images.dtype == np.uint8
-    np.testing.assert_array_equal(images, pixels[:read])

@@ -66,3 +66,8 @@ def two_classes(against: Callable[[Float32Array], Float32Array]) -> FormulaClass
 def one_pixel(*values: float) -> Float32Array:
     """One-pixel images, float32 (N, 1, 1, 1)."""
     return np.array(values, np.float32).reshape(-1, 1, 1, 1)
+
+
+def bump(pixels: Float32Array) -> Float32Array:
+    """For `two_classes`: class 0's margin is lost halfway between 0 and 1, 3 against it; 1 for it at both ends."""
+    return 16 * pixels * (1 - pixels) - 1

@@ -13,6 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from detector.training.plan import Optimiser, OptimiserKind, Schedule, ScheduleKind, TrainingPlan
+from detector.training.trainer import Training, drawn
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -67,18 +70,14 @@ def distilled(
         epochs: Of training.
         seed: Of the weights and the batches.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = Network(features, targets) if start is None else copy.deepcopy(start)
-        network.requires_grad_(requires_grad=True)
-        given, wanted = torch.from_numpy(features), torch.from_numpy(network.standardised(targets))
-        adam = torch.optim.Adam(network.parameters(), lr=_RATE)
-        steps = epochs * -(-len(given) // _BATCH)
-        rate = torch.optim.lr_scheduler.OneCycleLR(adam, _RATE, total_steps=steps)
-        for _ in range(epochs):
-            for batch in torch.split(torch.randperm(len(given)), _BATCH):
-                adam.zero_grad()
-                torch.autograd.backward(functional.smooth_l1_loss(network(given[batch]), wanted[batch]))
-                adam.step()
-                rate.step()
+    network, generator = drawn(seed, lambda: Network(features, targets) if start is None else copy.deepcopy(start))
+    network.requires_grad_(requires_grad=True)
+    given, wanted = torch.from_numpy(features), torch.from_numpy(network.standardised(targets))
+    plan = TrainingPlan(
+        optimiser=Optimiser(kind=OptimiserKind.ADAM, learning_rate=_RATE),
+        schedule=Schedule(kind=ScheduleKind.ONE_CYCLE),
+        steps=epochs * -(-len(given) // _BATCH),
+        batch=_BATCH,
+    )
+    Training(network, given, wanted, plan, generator, objective=functional.smooth_l1_loss).run()
     return network.requires_grad_(requires_grad=False)

@@ -32,16 +32,16 @@ def channels(results: EvaluationResults) -> Section:
         "AUROC, over the row above and over the first row. Rows below the whole guard are parts of it that cost less."
     )
     gains = ("gain", "over the first")
-    head = ("evidence", *_COST, *_QUALITY, *gains, *_QUALITY, *gains)
+    head = ("evidence", *COST, *QUALITY, *gains, *QUALITY, *gains)
     groups = (("", 3), ("attacks included in training", 5), ("kin left out of training", 5))
     rows = [
         [
             row_head(one.name),
-            *_cost(one),
-            *_quality(one.included),
+            *cost(one),
+            *quality(one.included),
             _gain(one.included, before.included if number else None),
             _gain(one.included, ours[0].included if number else None),
-            *_quality(one.left_out),
+            *quality(one.left_out),
             _gain(one.left_out, before.left_out if number else None),
             _gain(one.left_out, ours[0].left_out if number else None),
         ]
@@ -70,15 +70,15 @@ def peers(results: EvaluationResults) -> Section:
         "Other detectors on the same images, with thresholds set in the same way on the same calibration images. Those "
         "marked as learning from attacks are left without an attack's kin in the columns left out, as the guard is."
     )
-    head = ("detector", words("learns from attacks"), *_COST, *_QUALITY, *_QUALITY, "benign images flagged")
+    head = ("detector", words("learns from attacks"), *COST, *QUALITY, *QUALITY, "benign images flagged")
     groups = (("", 4), ("attacks included in training", 3), ("kin left out of training", 3), ("", 1))
     rows = [
         [
             row_head(joined([one.name, element("small", one.source)] if one.source else [one.name])),
             words("yes" if one.needs_attacks else "no"),
-            *_cost(one),
-            *_quality(one.included),
-            *_quality(one.left_out),
+            *cost(one),
+            *quality(one.included),
+            *quality(one.left_out),
             numbers.realised(one.false_positives),
         ]
         for one in (guard, *others)
@@ -101,15 +101,17 @@ def _matrix(everyone: Sequence[Contender]) -> list[Markup]:
     return [paragraph(text), wide(("attack", *(one.name for one in everyone)), rows)]
 
 
-_COST = ("forwards per image", "ms per image")
-_QUALITY = ("mean AUROC", "worst", "mean TPR")
+COST = ("forwards per image", "ms per image")
+QUALITY = ("mean AUROC", "worst", "mean TPR")
 
 
-def _cost(one: Contender) -> list[object]:
+def cost(one: Contender) -> list[object]:
+    """Cells below `COST`."""
     return [numbers.forwards(one.forwards), numbers.milliseconds(one.milliseconds)]
 
 
-def _quality(over: Overall | None) -> list[object]:
+def quality(over: Overall | None) -> list[object]:
+    """Cells below `QUALITY`."""
     if over is None:
         return [numbers.NOTHING] * 3
     return [shaded_score(over.mean), shaded_score(over.worst), shaded_share(over.tpr_suspect)]

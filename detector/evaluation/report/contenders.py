@@ -14,7 +14,7 @@ from detector.metrics import RealisedRate, realised_rate
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from detector.evaluation.results import Detected, EvaluationResults, ScorerResult
+    from detector.evaluation.results import Detected, EvaluationResults, ScorerResult, TuningResult
 
 GUARD = "the guard"
 
@@ -133,6 +133,11 @@ def guard(results: EvaluationResults) -> Contender:
 def channels(results: EvaluationResults) -> list[Contender]:
     """The guard with ever more evidence."""
     return [_contender(one, Kind.CHANNEL) for one in results.channels]
+
+
+def untuned(tuning: TuningResult) -> Contender:
+    """The guard as it is without tuning."""
+    return _contender(tuning.untuned, Kind.GUARD)
 
 
 def peers(results: EvaluationResults) -> list[Contender]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import binom
 
-from detector.reporting.drawing import INK, MUTED, SERIES, chart, label
+from detector.reporting.boxes import quantile_boxes
+from detector.reporting.drawing import INK, MUTED, SERIES, chart
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -17,35 +18,14 @@ if TYPE_CHECKING:
     from detector.evaluation.results import EvaluationResults
 
 _BINS = 20
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_WIDE = 50
-"""Ratio of the largest score to the typical one from which the axis is compressed."""
 
 
 def score_boxes(results: EvaluationResults) -> Markup:
-    """A row for the benign images and one per attack, lowest median first: where 5, 25, 50, 75 and 95 % lie."""
+    """A row for the benign images and one per attack, lowest median first."""
     attacks = sorted((one for one in results.attacks if len(one.scores)), key=lambda one: float(np.median(one.scores)))
     rows = [("benign", results.benign_scores), *((one.name, one.scores) for one in attacks)]
-    quantiles = np.array([np.quantile(scores, _QUANTILES) for _, scores in rows])
-
-    def paint(figure: Figure) -> None:
-        axis = figure.subplots()
-        for place, (low, first, middle, third, high) in enumerate(quantiles):
-            colour = SERIES[2] if place == 0 else SERIES[0]
-            axis.plot([low, high], [place, place], color=colour, linewidth=1)
-            axis.barh(place, third - first, left=first, height=0.55, color=colour, alpha=0.45)
-            axis.plot([middle, middle], [place - 0.28, place + 0.28], color=INK, linewidth=1.6)
-        axis.axvline(quantiles[0, -1], color=SERIES[2], linewidth=0.8, linestyle="--")
-        axis.set_yticks(range(len(rows)), [f"{label(name)} ({len(scores)})" for name, scores in rows])
-        axis.set_ylim(len(rows) - 0.5, -0.5)
-        axis.grid(visible=False, axis="y")
-        typical = float(np.median(np.abs(quantiles)))
-        if np.abs(quantiles).max() > _WIDE * max(typical, 1e-6):
-            axis.set_xscale("symlog", linthresh=max(typical, 1e-6))
-        axis.set_xlabel("score (nats; higher means more adversarial)")
-
-    height = 0.21 * len(rows) + 0.7
-    return chart("scores", "distribution of scores, benign and per attack", (8.5, height), paint)
+    scale = "score (nats; higher means more adversarial)"
+    return quantile_boxes("scores", "distribution of scores, benign and per attack", rows, scale)
 
 
 def p_value_charts(results: EvaluationResults) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from detector.evaluation.report import adaptive, behaviour, closing, comparison, detection, examples, summary
+from detector.evaluation.report import adaptive, behaviour, closing, comparison, detection, examples, summary, tuning
 from detector.reporting.document import document
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def render_report(results: EvaluationResults) -> str:
         detection.distributions(results),
         comparison.channels(results),
         comparison.peers(results),
+        tuning.tuning(results),
         behaviour.classes(results),
         behaviour.controls(results),
         behaviour.barriers(results),

@@ -19,10 +19,12 @@ from detector.reporting.parts import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from markupsafe import Markup
 
     from detector.evaluation.report.contenders import Overall
-    from detector.evaluation.results import EvaluationResults
+    from detector.evaluation.results import EvaluationResults, TuningResult
 
 
 def summary(results: EvaluationResults) -> Markup:
@@ -73,6 +75,8 @@ def headlines(results: EvaluationResults) -> list[str]:
                 f"{name:<12}mean AUROC {over.mean:.3f}, worst {over.worst:.3f} ({over.worst_attack}), mean TPR at "
                 f"{numbers.target(results.suspect_rate)} {over.tpr_suspect:.2f}, over {over.attacks} attacks"
             )
+    if results.tuning is not None:
+        lines += _untuned(results.tuning)
     if guard.false_positives is not None:
         lines.append(f"{'benign':<12}{numbers.realised(guard.false_positives)} flagged")
     for configuration, (curve, point) in strongest_adaptive(results.adaptive).items():
@@ -84,6 +88,16 @@ def headlines(results: EvaluationResults) -> list[str]:
     failed = [check.name for check in results.checks if not check.passed]
     lines.append(f"{'self-checks':<12}{'failed: ' + ', '.join(failed) if failed else 'all passed'}")
     return lines
+
+
+def _untuned(tuning: TuningResult) -> Iterator[str]:
+    plain = contenders.untuned(tuning)
+    for name, over in (("included", plain.included), ("left out", plain.left_out if plain.needs_attacks else None)):
+        if over is not None:
+            yield (
+                f"{'untuned':<12}{name}: mean AUROC {over.mean:.3f}, worst {over.worst:.3f} ({over.worst_attack}), at "
+                f"{numbers.forwards(plain.forwards)} forwards per image"
+            )
 
 
 def headline(results: EvaluationResults) -> Section:

@@ -6,13 +6,14 @@ segments at most double. How many are needed is itself a measure of how far two 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.errors import AnalysisError
+from detector.errors import AnalysisError, GradientsUnavailableError
 from detector.research.connectivity.bypass import BypassOptions, bypass
 from detector.research.connectivity.curves import loss_curves
 
@@ -52,8 +53,10 @@ class ChainOptions:
     bypass: BypassOptions = field(default_factory=BypassOptions)
 
     def __post_init__(self) -> None:
-        if self.epsilon < 0:
-            raise AnalysisError(f"epsilon must not be negative, not {self.epsilon}")
+        if not 0 <= self.epsilon < math.inf:
+            raise AnalysisError(f"epsilon must be a number, not negative, not {self.epsilon}")
+        if 0 < self.epsilon <= self.bypass.stop_loss:
+            raise AnalysisError(f"stop_loss: bypasses must go on below epsilon ({self.epsilon}), not stop there")
         if not 0 <= self.rounds <= _MOST_ROUNDS:
             raise AnalysisError(f"rounds must lie in 0..{_MOST_ROUNDS}, not {self.rounds}")
         if min(self.points, self.segment_points) < _LEAST_POINTS:
@@ -87,7 +90,7 @@ class Chains:
 
 def connect(
     classifier: Classifier,
-    gradients: TorchClassifier,
+    gradients: TorchClassifier | None,
     starts: Float32Array,
     ends: Float32Array,
     classes: NDArray[np.int64],
@@ -99,7 +102,7 @@ def connect(
 
     Args:
         classifier: Whose loss is measured along paths.
-        gradients: Answers like it and has gradients: moves barrier points.
+        gradients: Answers like it and has gradients: moves barrier points. None where nothing is bypassed.
         starts: float32 (P, C, H, W), canonical; A.
         ends: float32 (P, C, H, W), canonical; C.
         classes: int64 (P,), whose loss is to be small.
@@ -107,7 +110,7 @@ def connect(
         on_progress: Told of pairs done in a round, `options.rounds` + 1 times P in all.
 
     Raises:
-        GradientsUnavailableError: `gradients` has none.
+        GradientsUnavailableError: `gradients` has none, or is missing where a path must be bypassed.
         ClassifierError: A classifier fails, or gives what is no finite number.
     """
     straight = loss_curves(classifier, starts, ends, classes, points=options.points)
@@ -163,7 +166,11 @@ class _Path:
 
 
 def _bypassed(
-    classifier: Classifier, gradients: TorchClassifier, paths: Sequence[_Path], number: int, options: ChainOptions
+    classifier: Classifier,
+    gradients: TorchClassifier | None,
+    paths: Sequence[_Path],
+    number: int,
+    options: ChainOptions,
 ) -> list[_Path]:
     """The paths after one more round."""
     high = [
@@ -174,6 +181,8 @@ def _bypassed(
     ]
     if not high:
         return list(paths)
+    if gradients is None:
+        raise GradientsUnavailableError("paths can't be bypassed without gradients; rounds=0 measures straight ones")
     chosen = [paths[row].segments[place] for row, place in high]
     labels = np.array([paths[row].label for row, _ in high], np.int64)
     found = bypass(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.errors import AnalysisError
 from detector.paths import interpolate
 from detector.profiles import path_losses
 
@@ -21,7 +22,13 @@ _MOST_POINTS = 1024  # images that are asked about at once: the points of a path
 
 
 def even_alphas(points: int) -> tuple[float, ...]:
-    """An even grid on a path, both ends included; at least 2 points."""
+    """An even grid on a path, both ends included.
+
+    Raises:
+        AnalysisError: Fewer than 2 points.
+    """
+    if points < 2:  # noqa: PLR2004 - the ends
+        raise AnalysisError(f"points: a path has at least its 2 ends, not {points}")
     return tuple(i / (points - 1) for i in range(points))
 
 
@@ -90,6 +97,7 @@ def loss_curves(
         The curves, in the order given; none for no pair.
 
     Raises:
+        AnalysisError: Fewer than 2 points.
         ClassifierError: The classifier fails, or gives what is no finite number.
     """
     alphas = even_alphas(points)

@@ -1,0 +1,215 @@
+"""`isthmus analyze connectivity`: what lies between inputs, on any classifier, beside what the paper claims of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from detector.cli.classifier_options import (
+    FROM,
+    ChannelOrderOption,
+    GradientsOption,
+    LabelsOption,
+    LayoutOption,
+    LimitOption,
+    MeanOption,
+    OptionalClassifierOption,
+    OptionalImagesOption,
+    RangeOption,
+    SizeOption,
+    StateOption,
+    StdOption,
+    ThreadsOption,
+    panelled,
+    spec_options,
+)
+from detector.cli.errors import clear_errors
+from detector.cli.progress import Bars
+from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from detector.calibration.inputs import CalibrationInputs
+    from detector.classifiers.options import SpecOptions
+    from detector.research.connectivity.analysis import Analysis
+
+_HOW = "The analysis"
+_SHOWN = 3  # sentences on what is missing; the report has all of them
+
+
+class Device(StrEnum):
+    """What gradients are computed on."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def connectivity(  # noqa: PLR0917 - a command line is its options
+    out: Annotated[Path, panelled("The folder for report.html, connectivity.json, claims.md and arrays.", FROM)],
+    classifier: OptionalClassifierOption = None,
+    images: OptionalImagesOption = None,
+    gradients: GradientsOption = None,
+    state: StateOption = None,
+    labels: LabelsOption = None,
+    limit: LimitOption = 5000,
+    layout: LayoutOption = None,
+    channel_order: ChannelOrderOption = None,
+    size: SizeOption = None,
+    value_range: RangeOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    studies: Annotated[
+        list[str] | None,
+        panelled("Only these studies, by name, repeatable; all that have something to work on if not given.", _HOW),
+    ] = None,
+    pairs: Annotated[int | None, panelled("Pairs of each kind, at most; 300, or 60 with --quick.", _HOW, min=2)] = None,
+    points: Annotated[int, panelled("Grid points on a path, both ends included.", _HOW, min=3)] = 51,
+    epsilon: Annotated[float, panelled("A path connects where no loss on it reaches this, nats.", _HOW)] = 0.1,
+    rounds: Annotated[int | None, panelled("Rounds of bypasses, at most; 2, or 1 with --quick.", _HOW, min=0)] = None,
+    steps: Annotated[int | None, panelled("Steps of a bypass, at most; 256, or 64 with --quick.", _HOW, min=1)] = None,
+    quick: Annotated[
+        bool, panelled("Few pairs and few steps: minutes, to see that all is well.", _HOW, "--quick")
+    ] = False,
+    barriers: Annotated[
+        list[str] | None,
+        panelled(
+            "Published barrier statistics, repeatable: within-class=FILE.csv and others, such as adversarial=FILE.csv, "
+            "that are compared with it. They need no classifier.",
+            _HOW,
+            metavar="KIND=FILE",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    threads: ThreadsOption = None,
+    device: Annotated[
+        Device | None,
+        typer.Option(help="What gradients are computed on; if not given, where the classifier's own parameters lie."),
+    ] = None,
+    ray: RayOption = False,
+    ray_address: RayAddressOption = None,
+    ray_workers: RayWorkersOption = None,
+) -> None:
+    """Analyse input-space mode connectivity: barriers between inputs, and paths around them.
+
+    Measures how the loss of a class behaves between two real images, a real and an adversarial one, and synthetic ones;
+    moves paths around their barriers; and sets what comes out beside what the paper claims (arXiv 2409.05800), with
+    intervals. Without gradients the parts that need none are still done, and the report says what is missing. Ctrl-C is
+    safe: run the same command again and it goes on from its finished work.
+
+    Example: isthmus analyze connectivity --classifier model.onnx --images held-out.zip --out connectivity
+    """
+    with clear_errors(on_interrupt="interrupted; run the same command again to go on"):
+        spec = spec_options(
+            layout=layout, channel_order=channel_order, size=size, value_range=value_range, mean=mean, std=std
+        )
+        if (classifier is None) != (images is None):
+            raise typer.BadParameter("--classifier and --images go together: give both, or --barriers alone")
+        files = _files(barriers or [])
+        if device is not None and (ray or ray_address is not None):
+            raise typer.BadParameter("--device chooses for this process; Ray's workers take the device they have")
+        check_ray(ray=ray, address=ray_address, workers=ray_workers)
+        # Only now, so that wrong options are told at once.
+        import torch
+
+        from detector.research.connectivity.analysis import analyse
+        from detector.research.connectivity.options import ConnectivityOptions
+
+        base = ConnectivityOptions.small() if quick else ConnectivityOptions()
+        options = base.given(
+            pairs=pairs, points=points, epsilon=epsilon, rounds=rounds, steps=steps, seed=seed, barriers=files
+        )
+        with Bars() as bars:
+            if threads is not None:
+                torch.set_num_threads(threads)
+            if classifier is None or images is None:
+                found = analyse(None, options, out, bars, studies=studies or ())
+            else:
+                inputs = _inputs(
+                    classifier,
+                    images,
+                    spec,
+                    gradients=gradients,
+                    state=state,
+                    labels=labels,
+                    limit=limit,
+                    seed=seed,
+                    threads=threads,
+                    device=device,
+                    bars=bars,
+                )
+                with spread(
+                    inputs, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
+                ) as runner:
+                    found = analyse(inputs, options, out, bars, studies=studies or (), runner=runner)
+        _tell(out, found)
+
+
+def _files(given: Sequence[str]) -> Mapping[str, Path]:
+    files: dict[str, Path] = {}
+    for text in given:
+        kind, equals, file = text.partition("=")
+        if not equals or not kind or not file:
+            raise typer.BadParameter(f"--barriers {text}: KIND=FILE is expected, such as within-class=within.csv")
+        if kind in files:
+            raise typer.BadParameter(f"--barriers {text}: {kind} is given twice")
+        files[kind] = Path(file)
+    return files
+
+
+def _inputs(
+    classifier: str,
+    images: str,
+    spec: SpecOptions,
+    *,
+    gradients: str | None,
+    state: Path | None,
+    labels: Path | None,
+    limit: int,
+    seed: int,
+    threads: int | None,
+    device: Device | None,
+    bars: Bars,
+) -> CalibrationInputs:
+    from dataclasses import replace
+
+    from detector.calibration.inputs import load_inputs
+    from detector.cli.remote import open_classifier
+
+    inputs = load_inputs(
+        open_classifier(classifier, spec=spec, labels=labels),
+        images,
+        spec=spec,
+        gradients=gradients,
+        state=state,
+        labels=labels,
+        limit=limit,
+        seed=seed,
+        threads=threads,
+        taps=False,
+        progress=bars,
+    )
+    if device is None or inputs.gradients is None:
+        return inputs
+    moved = inputs.gradients.on(device.value)
+    bars.note(f"gradients: {moved.description}")
+    return replace(inputs, gradients=moved)
+
+
+def _tell(out: Path, found: Analysis) -> None:
+    from detector.research.connectivity.analysis import CLAIMS, FIGURES, REPORT
+
+    claims = [claim for study in found.studies for claim in study.claims]
+    agreed = sum(claim.agrees is True for claim in claims)
+    typer.echo(f"studies     {', '.join(study.name for study in found.studies)}")
+    typer.echo(f"claims      {agreed} of {len(claims)} agree")
+    for sentence in found.missing[:_SHOWN]:
+        typer.echo(f"missing     {sentence}")
+    if len(found.missing) > _SHOWN:
+        typer.echo(f"missing     and {len(found.missing) - _SHOWN} more, in the report")
+    typer.echo(f"report      {out / REPORT}")
+    typer.echo(f"figures     {out / FIGURES}")
+    typer.echo(f"table       {out / CLAIMS}")

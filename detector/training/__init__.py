@@ -1,0 +1,1 @@
+"""The project's one trainer: recipes, networks by name, and training that can be interrupted without changing it."""
