@@ -107,6 +107,10 @@ class LabelledImages:
         """Images and labels for `Training`."""
         return torch.from_numpy(self.images), torch.from_numpy(self.labels)
 
+    def batches(self, size: int) -> list[Tensor]:
+        """The images in parts, as networks take them: float32 in [0, 1], up to `size` each."""
+        return [torch.from_numpy(self.canonical[begin : begin + size]) for begin in range(0, len(self), size)]
+
     def take(self, rows: NDArray[np.int64] | Sequence[int]) -> LabelledImages:
         """Some of them, in that order, copied."""
         chosen = np.asarray(rows, np.int64)

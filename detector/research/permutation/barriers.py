@@ -7,7 +7,7 @@ mean cross-entropy or the error; on a line between two networks its maximum is w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -20,42 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from detector.research.permutation.program import Program
     from detector.research.permutation.spec import State
+    from detector.training.data import LabelledImages
 
 _LEAST_POINTS = 2
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledImages:
-    """Images that networks are measured on.
-
-    Args:
-        images: float32 (N, ...), as the networks take them.
-        labels: int64 (N,).
-        batch: How many are run at once.
-
-    Raises:
-        AnalysisError: There are none, or not one label for each.
-    """
-
-    images: Tensor
-    labels: Tensor
-    batch: int = 500
-
-    def __post_init__(self) -> None:
-        if not len(self.images) or len(self.images) != len(self.labels):
-            raise AnalysisError(f"images: one label for each is needed, not {len(self.labels)} for {len(self.images)}")
-
-    def batches(self) -> list[Tensor]:
-        """The images in parts."""
-        return [self.images[rows] for rows in self.parts()]
-
-    def parts(self) -> list[slice]:
-        """Which images are run together."""
-        return [slice(begin, begin + self.batch) for begin in range(0, len(self.images), self.batch)]
+BATCH: Final = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +81,7 @@ def barrier(
     data: LabelledImages,
     *,
     statistics: LabelledImages | None = None,
+    batch: int = BATCH,
     on_progress: Callable[[int], None] | None = None,
 ) -> Barrier:
     """Measure mixtures of networks.
@@ -121,6 +93,7 @@ def barrier(
         data: What they are measured on.
         statistics: What batch norms of mixtures are measured anew on; None leaves them the mixture of theirs. The
             networks by themselves keep their own.
+        batch: Images that are run at once.
         on_progress: Told the number of mixtures done since it was told last.
 
     Raises:
@@ -128,7 +101,7 @@ def barrier(
     """
     if shares.shape[1:] != (len(states),) or not np.allclose(shares.sum(1), 1):
         raise AnalysisError(f"shares: rows of {len(states)} shares that sum to 1 are needed")
-    corners = [loss_and_error(program, state, data) for state in states]
+    corners = [loss_and_error(program, state, data, batch) for state in states]
     measured = []
     for row in shares:
         alone = np.flatnonzero(row == 1)
@@ -137,20 +110,17 @@ def barrier(
         else:
             mixture = interpolated(states, row.tolist())
             if statistics is not None and has_statistics(program):
-                mixture = restated(program, mixture, statistics.batches())
-            measured.append(loss_and_error(program, mixture, data))
+                mixture = restated(program, mixture, statistics.batches(batch))
+            measured.append(loss_and_error(program, mixture, data, batch))
         if on_progress:
             on_progress(1)
     values = np.array(measured)
     return Barrier(shares, values[:, 0], values[:, 1], np.array(corners))
 
 
-def loss_and_error(program: Program, state: State, data: LabelledImages) -> tuple[float, float]:
-    """Mean cross-entropy, nats, and share of wrong answers of one network."""
-    loss, wrong = 0.0, 0
+def loss_and_error(program: Program, state: State, data: LabelledImages, batch: int = BATCH) -> tuple[float, float]:
+    """Mean cross-entropy, nats, and share of wrong answers of one network, on images `batch` at a time."""
+    _, labels = data.tensors()
     with torch.no_grad():
-        for rows in data.parts():
-            logits, labels = program.logits(data.images[rows], state), data.labels[rows]
-            loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
-            wrong += int((logits.argmax(1) != labels).sum())
-    return loss / len(data.images), wrong / len(data.images)
+        logits = torch.cat([program.logits(images, state) for images in data.batches(batch)])
+    return float(torch.nn.functional.cross_entropy(logits, labels)), float((logits.argmax(1) != labels).double().mean())
