@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from detector.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from detector.classifiers.base import Float32Array
+    from detector.classifiers.base import Float32Array, UInt8Array
 
 _CHANNEL_COUNTS = (1, 3)
 
@@ -87,3 +89,10 @@ def _check_pixels(batch: Float32Array, field: str, first: int) -> None:
             f"float pixels must lie in [0, 1], found {low:.4g} to {high:.4g}; send uint8 for 0..255",
             field=f"{field}[{first + outside}]",
         )
+
+
+def to_png(pixels: UInt8Array) -> bytes:
+    """A PNG file of one image, uint8 (H, W, C): grey, RGB or RGB with opacity."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
+    return stream.getvalue()

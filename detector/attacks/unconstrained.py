@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from detector.research.connectivity.descent import Measured, descend
+from detector.descent import Measured, descend
 
 if TYPE_CHECKING:
     from torch import Tensor

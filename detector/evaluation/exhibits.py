@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from detector.evaluation.results import Example
-from detector.images import to_pixels
+from detector.images import to_pixels, to_png
 
 if TYPE_CHECKING:
     from detector.classifiers.base import UInt8Array
@@ -68,6 +66,4 @@ def _example(scored: Scored, row: int, kind: str, title: str) -> Example:
 
 
 def _png(pixels: UInt8Array) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode()
+    return base64.b64encode(to_png(pixels)).decode()

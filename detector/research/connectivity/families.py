@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from detector.descent import Measured, descend
 from detector.errors import AnalysisError, ClassifierError, GradientsUnavailableError
 from detector.profiles import path_losses
-from detector.research.connectivity.descent import Measured, descend
 from detector.shards.base import Job, shards
 
 if TYPE_CHECKING:

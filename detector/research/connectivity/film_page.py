@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from detector.html import element, page, picture
-from detector.images import to_pixels
+from detector.images import to_pixels, to_png
 from detector.reporting import numbers
 from detector.reporting.drawing import MUTED, SERIES, chart
 from detector.reporting.parts import paragraph, row_head, wide
@@ -346,7 +344,7 @@ def _card(png: bytes, caption: str, text: str) -> Markup:
 
 
 def _png(image: Float32Array) -> bytes:
-    return _encoded(to_pixels(image[None])[0])
+    return to_png(to_pixels(image[None])[0])
 
 
 def _signed(moved: Float32Array) -> bytes:
@@ -354,17 +352,11 @@ def _signed(moved: Float32Array) -> bytes:
     mean = moved.mean(axis=0)
     size = np.abs(mean) / max(float(np.abs(mean).max()), 1e-12)
     pixels = np.where((mean < 0)[..., None], np.array(_LESS), np.array(_MORE))
-    return _encoded(np.concatenate([pixels, np.rint(255 * size)[..., None]], axis=-1).astype(np.uint8))
+    return to_png(np.concatenate([pixels, np.rint(255 * size)[..., None]], axis=-1).astype(np.uint8))
 
 
 def _masked(image: Float32Array, kept: NDArray[np.bool_]) -> bytes:
     """An image of which all but some pixels are faint."""
     pixels = np.broadcast_to(to_pixels(image[None])[0], (*kept.shape, 3))
     opacity = np.where(kept, 255, 30).astype(np.uint8)
-    return _encoded(np.concatenate([pixels, opacity[..., None]], axis=-1))
-
-
-def _encoded(pixels: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
-    return stream.getvalue()
+    return to_png(np.concatenate([pixels, opacity[..., None]], axis=-1))
