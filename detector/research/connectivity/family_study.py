@@ -59,7 +59,7 @@ class FamilyOptions:
     pairs: int = 150
     epsilon: float = 0.1
     points: int = 51
-    budgets: tuple[int, ...] = (4, 16, 64, 256)
+    budgets: tuple[int, ...] = (4, 16, 64)
     samples: int = 4
     dimensions: tuple[int, ...] = (1, 2, 3, 4)
     groups: int = 24
