@@ -30,7 +30,7 @@ serve: $(INSTALLED) ## The demo, but the server is left running and it says how 
 	$(BIN)/isthmus demo --out demo-output --keep-serving
 
 test: lint prometheus ## Lint, type-check and test; about 11 minutes on 2 slow cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --durations 40
 
 test-slow: $(INSTALLED) ## The heavier replications, which `make test` leaves out, but for the images' (test-images)
 	$(BIN)/python -m pytest -m slow --ignore tests/deploy/test_docker_stages.py
