@@ -61,7 +61,7 @@ class FamilyOptions:
     points: int = 51
     budgets: tuple[int, ...] = (4, 16, 64)
     samples: int = 4
-    dimensions: tuple[int, ...] = (1, 2, 3, 4)
+    dimensions: tuple[int, ...] = (1, 2, 3)
     groups: int = 24
     group_steps: int = 32
     group_samples: int = 8
