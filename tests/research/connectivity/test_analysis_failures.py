@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from detector.calibration.inputs import CalibrationInputs
 
 SMALL = OPTIONS.given(pairs=20, attack_steps=10, prototypes=1, prototype_steps=5, steps=5)
+OF_PAIRS = ("pairs", "bypass")
 
 
 class _Linear(nn.Module):
@@ -55,7 +56,7 @@ def _inputs(module: nn.Module, inputs: CalibrationInputs, folder: Path) -> Calib
 
 def test_without_gradients_real_images_are_still_measured(inputs: CalibrationInputs, tmp_path: Path) -> None:
     told = Recorder()
-    found = analyse(replace(inputs, gradients=None, origin=None), SMALL, tmp_path, told)
+    found = analyse(replace(inputs, gradients=None, origin=None), SMALL, tmp_path, told, studies=OF_PAIRS)
     (study,) = found.studies
     assert list(study.figures["kinds"]) == ["real-real", "two classes"]
     left_out = [sentence for sentence in found.missing if "no gradients: pass --gradients" in sentence]
@@ -89,7 +90,7 @@ def test_without_labels_answers_stand_for_them(inputs: CalibrationInputs, tmp_pa
 
 def test_constant_answers_are_said(inputs: CalibrationInputs, tmp_path: Path) -> None:
     constant = _inputs(_Linear(), inputs, tmp_path)
-    found = analyse(constant, SMALL, tmp_path / "out", Recorder())
+    found = analyse(constant, SMALL, tmp_path / "out", Recorder(), studies=OF_PAIRS)
     assert any("answers are constant" in sentence for sentence in found.missing)
     pairs = found.studies[0].figures["kinds"]["real-real"]
     assert pairs["measures"]["gap"]["mean"]["value"] == 0
@@ -102,7 +103,7 @@ def test_a_loss_that_is_no_number_is_a_clear_error(inputs: CalibrationInputs, tm
     lit = replace(inputs.images, pixels=pixels)
     broken = _inputs(_Linear(1.0), replace(inputs, images=lit), tmp_path)
     with pytest.raises(AnalysisError, match=r"nothing could be analysed. pairs: .* NaN or infinite numbers; bypass: "):
-        analyse(broken, SMALL, tmp_path / "out", Recorder())
+        analyse(broken, SMALL, tmp_path / "out", Recorder(), studies=OF_PAIRS)
 
 
 def test_nothing_to_work_on_is_refused(tmp_path: Path) -> None:
