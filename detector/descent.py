@@ -64,7 +64,8 @@ def descend(
     *,
     steps: int,
     learning_rate: float,
-    stop_loss: float = 0.0,
+    stop_loss: float | Tensor = 0.0,
+    least_steps: int = 0,
     keep_last: bool = False,
     on_step: Callable[[int], None] | None = None,
 ) -> Descended:
@@ -76,7 +77,9 @@ def descend(
         constraint: Applied after every step.
         steps: Adam's, at most.
         learning_rate: Adam's.
-        stop_loss: A problem whose loss is below it is settled: it takes no further step, and costs none.
+        stop_loss: A problem whose loss is below it is settled: it takes no further step, and costs none. One for all,
+            or float32 (P,).
+        least_steps: That every problem takes.
         keep_last: Whether the last iterate counts rather than the best, for objectives that are drawn anew each time.
         on_step: Told of every step of the batch.
     """
@@ -84,6 +87,8 @@ def descend(
     best, taken = start.clone(), torch.zeros(len(start), dtype=torch.int64, device=start.device)
     losses = torch.full((len(start),), torch.inf, device=start.device)
     lowest = losses.clone()
+    limits = torch.as_tensor(stop_loss, device=start.device).expand(len(start))
+    may_settle = bool((limits > 0).any())
     for step in range(steps + 1):
         rows = moving.rows
         measured = objective(moving.points, rows)
@@ -96,8 +101,8 @@ def descend(
         if step == steps:
             break
         (gradient,) = torch.autograd.grad(measured.objectives.sum(), [moving.points])
-        if stop_loss:
-            open_ = torch.nonzero(measured.losses >= stop_loss).squeeze(1)
+        if may_settle and step >= least_steps:
+            open_ = torch.nonzero(measured.losses >= limits[rows]).squeeze(1)
             if not len(open_):
                 break
             if len(open_) < len(rows):

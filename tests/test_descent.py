@@ -52,6 +52,15 @@ def test_settled_problems_cost_nothing() -> None:
     assert len(asked) == int(found.steps.max()) + 1
 
 
+def test_each_problem_may_settle_at_a_loss_of_its_own_but_not_before_its_least_steps() -> None:
+    limits = torch.tensor([0.01, 0.0, 5.0])
+    found = descend(START, _distances, _anywhere, steps=40, learning_rate=0.05, stop_loss=limits, least_steps=7)
+    assert found.steps[0] == 7
+    assert found.steps[1] == 40
+    assert 7 < found.steps[2] < 40
+    assert found.losses[2] < 5
+
+
 def test_points_stay_where_they_may_be_and_the_best_is_kept() -> None:
     def below_one(points: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         del rows

@@ -7,7 +7,6 @@ to [0, 1], since a service takes nothing else; its penalty on high frequencies i
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,19 +81,23 @@ def towards(
     Returns:
         float32, as `images`: each at the step it was done, or where the steps ended.
     """
-    calls = count()
-    tiny = torch.finfo(torch.float32).tiny
 
     def objective(points: Tensor, rows: Tensor) -> Measured:
         losses = functional.cross_entropy(classifier.differentiable_logits(points), goals[rows], reduction="none")
-        # What is told as a loss is settled below 1: the loss in terms of its own threshold.
-        early = next(calls) < least_steps
-        told = torch.full_like(losses, torch.inf) if early else losses / thresholds[rows].clamp_min(tiny)
         distances = (points - images[rows]).square().flatten(1).mean(1)
-        return Measured(told, losses + _NEARNESS * distances)
+        return Measured(losses, losses + _NEARNESS * distances)
 
     def in_box(points: Tensor, rows: Tensor) -> Tensor:
         del rows
         return points.clamp(0, 1)
 
-    return descend(images, objective, in_box, steps=steps, learning_rate=_RATE, stop_loss=1.0, keep_last=True).points
+    return descend(
+        images,
+        objective,
+        in_box,
+        steps=steps,
+        learning_rate=_RATE,
+        stop_loss=thresholds,
+        least_steps=least_steps,
+        keep_last=True,
+    ).points
