@@ -55,7 +55,7 @@ def elementwise(units: Units, value: Tensor, operands: list[Labelled]) -> Labell
 
 def _combined(units: Units, labels: Tensor, operand: Labelled) -> Tensor:
     """The labels with those of one more operand."""
-    other = _of_parameter(units, operand).broadcast_to(labels.shape)
+    other = labels_of(units, operand).broadcast_to(labels.shape)
     index = torch.arange(operand.value.numel()).reshape(operand.value.shape).broadcast_to(labels.shape)
     one, two = labels.reshape(-1).numpy(), other.reshape(-1).numpy()
     units.tie(one, two)
@@ -64,7 +64,7 @@ def _combined(units: Units, labels: Tensor, operand: Labelled) -> Tensor:
     return torch.where(labels >= 0, labels, torch.maximum(labels, other))
 
 
-def _of_parameter(units: Units, operand: Labelled) -> Tensor:
+def labels_of(units: Units, operand: Labelled) -> Tensor:
     """An operand's labels. Every element of a parameter is a unit, until it is tied to what it is combined with."""
     if operand.parameter is None or operand.value.numel() > _MOST_ELEMENTS or not operand.value.is_floating_point():
         return operand.labels
@@ -73,11 +73,6 @@ def _of_parameter(units: Units, operand: Labelled) -> Tensor:
     units.stand(name, None, flat)
     operand.labels = torch.from_numpy(flat.reshape(operand.value.shape))
     return operand.labels
-
-
-def labels_of(units: Units, operand: Labelled) -> Tensor:
-    """The labels of an operand that is moved or reduced, be it a parameter."""
-    return _of_parameter(units, operand)
 
 
 def reduced(units: Units, value: Tensor, operand: Labelled, dims: list[int]) -> Labelled:
@@ -106,9 +101,7 @@ def _mark_mixed(units: Units, labels: Tensor, dims: list[int]) -> Tensor:
 
 def per_channel(units: Units, operand: Labelled, axis: int) -> NDArray[np.int64] | None:
     """The labels along one axis, where they are the same along all others; None, with all frozen, where they differ."""
-    labels = (
-        labels_of(units, operand).movedim(axis, 0).flatten(1) if operand.value.ndim > 1 else operand.labels[:, None]
-    )
+    labels = labels_of(units, operand).movedim(axis, 0).reshape(operand.value.shape[axis], -1)
     if bool((labels == labels[:, :1]).all()):
         return labels[:, 0].numpy()
     freeze(units, operand)

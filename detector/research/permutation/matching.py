@@ -109,7 +109,7 @@ def _ascended(
             step = _better(spec, group, references, current, options)
             if step is not None:
                 current = [permuted(spec, state, {group.name: step}) for state in current]
-                found = composed(found, {**identity(spec), group.name: step})
+                found = composed(found, {group.name: step})
         objectives.append(_alike(spec, references, current, options))
         if objectives[-1] - objectives[-2] <= _LEAST_GAIN * abs(objectives[-2]):
             break
@@ -145,12 +145,7 @@ def _better(
         return None
     if len({place.tensor for place in group.places}) == len(group.places):
         return step
-    tried = []
-    for state in current:
-        changed = dict(state)
-        for place in group.places:
-            changed[place.tensor] = place.permuted(changed[place.tensor], step)
-        tried.append(changed)
+    tried = [permuted(spec, state, {group.name: step}) for state in current]
     reached = float(gram(spec, group, references, tried, options).trace())
     return step if reached > before else None
 

@@ -144,7 +144,7 @@ def random_permutations(spec: PermutationSpec, seed: int) -> dict[str, NDArray[n
 
 def composed(first: Permutations, then: Permutations) -> dict[str, NDArray[np.int64]]:
     """What does the work of two permutations of the same groups, one after the other."""
-    return {name: first[name][after] for name, after in then.items()}
+    return {**first, **{name: first[name][after] for name, after in then.items()}}
 
 
 def inverse(permutations: Permutations) -> dict[str, NDArray[np.int64]]:

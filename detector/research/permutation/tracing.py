@@ -5,14 +5,13 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
 from detector.errors import AnalysisError
 from detector.research.permutation.labels import Labelled, fixed, freeze
 from detector.research.permutation.rules import apply_rule
-from detector.research.permutation.spec import PermutationSpec, permuted
+from detector.research.permutation.spec import PermutationSpec, permuted, random_permutations
 from detector.research.permutation.units import Units
 
 if TYPE_CHECKING:
@@ -104,8 +103,7 @@ def _prove(program: Program, spec: PermutationSpec, example: Tensor, name: str) 
         limit = _TOLERANCE * max(float(wanted.std()), 1e-6)
 
         def differs(groups: set[str], seed: int) -> bool:
-            rng = np.random.default_rng(seed)
-            drawn = {group.name: rng.permutation(group.size) for group in spec.groups}
+            drawn = random_permutations(spec, seed)
             chosen = {key: value for key, value in drawn.items() if key in groups}
             found = program.logits(example, permuted(spec, program.state, chosen))
             return not bool((found - wanted).abs().max() <= limit)
