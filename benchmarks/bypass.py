@@ -25,7 +25,7 @@ from detector.classifiers.options import SpecOptions
 from detector.progress import Silence
 from detector.research.connectivity.bypass import BypassOptions, bypass, onto_boxed_hyperplane
 from detector.research.connectivity.chains import ChainOptions
-from detector.research.connectivity.choosing import real_pairs
+from detector.research.connectivity.choosing import correct_images, real_pairs
 from detector.research.connectivity.connecting import chains_of, connect_job
 from detector.shards.base import LocalRunner, Models
 from detector.shards.jobs import run_jobs
@@ -73,7 +73,7 @@ def main() -> None:
     )
     if inputs.gradients is None:
         parser.error("gradients: this classifier has none")
-    pairs = real_pairs(inputs, seed=0)
+    pairs = real_pairs(*correct_images(inputs), seed=0)
     console = Console()
     console.print(_steps_table(inputs.gradients, pairs))
     models = Models(inputs.loaded.classifier, inputs.gradients)

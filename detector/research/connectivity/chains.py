@@ -15,10 +15,10 @@ import numpy as np
 
 from detector.errors import AnalysisError, GradientsUnavailableError
 from detector.research.connectivity.bypass import BypassOptions, bypass
-from detector.research.connectivity.curves import loss_curves
+from detector.research.connectivity.curves import loss_curves, point_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -114,10 +114,8 @@ def connect(
         ClassifierError: A classifier fails, or gives what is no finite number.
     """
     straight = loss_curves(classifier, starts, ends, classes, points=options.points)
-    paths = [
-        _Path(int(c), (_Segment.of(a, b, straight, row),))
-        for row, (a, b, c) in enumerate(zip(starts, ends, classes, strict=True))
-    ]
+    segments = _segments(starts, ends, straight)
+    paths = [_Path(int(label), (segment,)) for label, segment in zip(classes, segments, strict=True)]
     history = [paths]
     _tell(on_progress, len(paths))
     for number in range(1, options.rounds + 1):
@@ -142,11 +140,11 @@ class _Segment:
     height: float
     barrier_point: Float32Array
 
-    @classmethod
-    def of(cls, start: Float32Array, end: Float32Array, curves: LossCurves, row: int) -> _Segment:
-        losses = curves.losses[row]
-        alpha = np.float32(curves.alphas[1 + losses[1:-1].argmax()])
-        return cls(start, end, float(losses.max()), (1 - alpha) * start + alpha * end)
+
+def _segments(starts: Iterable[Float32Array], ends: Iterable[Float32Array], curves: LossCurves) -> list[_Segment]:
+    """The straight parts whose losses are known."""
+    told = zip(starts, ends, curves.heights.tolist(), curves.barrier_alphas.tolist(), strict=True)
+    return [_Segment(start, end, height, point_at(start, end, alpha)) for start, end, height, alpha in told]
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +194,7 @@ def _bypassed(
     halves = [half for joint in joints for half in pairwise(joint)]
     starts, ends = np.stack([a for a, _ in halves]), np.stack([b for _, b in halves])
     curves = loss_curves(classifier, starts, ends, labels.repeat(2), points=options.points_of(number))
-    made = [_Segment.of(a, b, curves, row) for row, (a, b) in enumerate(halves)]
+    made = _segments(starts, ends, curves)
     replaced = {at: made[2 * i : 2 * i + 2] for i, at in enumerate(high)}
     return [
         _Path(

@@ -34,18 +34,18 @@ def correct_images(inputs: CalibrationInputs) -> tuple[Float32Array, NDArray[np.
     return images[right], labels[right]
 
 
-def real_pairs(inputs: CalibrationInputs, *, seed: int, most: int | None = None) -> Pairs:
-    """Pairs of correctly classified images of one class, none of them twice, in random order.
+def real_pairs(images: Float32Array, labels: NDArray[np.int64], *, seed: int, most: int | None = None) -> Pairs:
+    """Pairs of images of one class, none of them twice, in random order.
 
     Args:
-        inputs: Whose images.
+        images: float32 (N, C, H, W), canonical, classified correctly: see `correct_images`.
+        labels: int64 (N,).
         seed: Of the pairing.
         most: Pairs; None for all.
 
     Raises:
         AnalysisError: No class has two images that are classified correctly.
     """
-    images, labels = correct_images(inputs)
     rows = np.random.default_rng(seed).permutation(class_pairs(labels, seed, same=True))[:most]
     if not len(rows):
         raise AnalysisError("images: no class has two that are classified correctly")

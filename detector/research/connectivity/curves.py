@@ -69,9 +69,20 @@ class LossCurves:
         return areas
 
     @property
+    def barrier_alphas(self) -> NDArray[np.float64]:
+        """float64 (P,): the alpha of the highest point between the ends, which a bypass moves; T at least 3."""
+        return self.alphas[1 + self.losses[:, 1:-1].argmax(axis=1)]
+
+    @property
     def positions(self) -> Float32Array:
         """float32 (P,): the alpha of the barrier point, the first of equally high ones."""
         return self.alphas[self.losses.argmax(axis=1)].astype(np.float32)
+
+
+def point_at(start: Float32Array, end: Float32Array, alpha: float) -> Float32Array:
+    """One point of a straight path, float32 of the shape of its ends."""
+    share = np.float32(alpha)
+    return (1 - share) * start + share * end
 
 
 def loss_curves(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.research.connectivity.curves import point_at
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -40,22 +42,18 @@ def displacements(chains: Chains) -> Displacements:
     """
     rows = np.flatnonzero(chains.segments[:, -1] > 1)
     shape = chains.waypoints[0].shape[1:] if chains.waypoints else ()
-    found = [_displaced(chains.waypoints[row], _barrier_alpha(chains.straight.losses[row])) for row in rows]
+    alphas = chains.straight.barrier_alphas
+    found = [_displaced(chains.waypoints[row], float(alphas[row])) for row in rows]
     shares, largest, across = np.array([numbers for numbers, _ in found], np.float32).reshape(-1, 3).T
     changes = np.array([change for _, change in found], np.float32).reshape(-1, *shape)
     return Displacements(rows, shares, largest, across, changes)
-
-
-def _barrier_alpha(losses: Float32Array) -> float:
-    """Where the highest point between the ends lies."""
-    return float(1 + losses[1:-1].argmax()) / (len(losses) - 1)
 
 
 def _displaced(waypoints: Float32Array, alpha: float) -> tuple[tuple[float, float, float], Float32Array]:
     start, end = waypoints[0], waypoints[-1]
     along = (end - start).astype(np.float64)
     length = np.sqrt((along**2).sum())
-    barrier = (1 - np.float32(alpha)) * start + np.float32(alpha) * end
+    barrier = point_at(start, end, alpha)
     beyond = ((waypoints[1:-1] - barrier) * along).sum(axis=(1, 2, 3)) / max(length**2, np.finfo(np.float32).tiny)
     nearest = int(np.abs(beyond).argmin())
     change = waypoints[1 + nearest] - barrier

@@ -22,7 +22,6 @@ from detector.research.studies import Study
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from detector.calibration.inputs import CalibrationInputs
     from detector.classifiers.base import Float32Array
     from detector.research.connectivity.chains import Chains
     from detector.research.connectivity.connecting import Pairs
@@ -87,7 +86,8 @@ def study(workplace: Workplace, options: FamilyOptions) -> Study:
     inputs = workplace.inputs
     if inputs is None:
         raise AnalysisError("families: a classifier and its images are needed")
-    pairs = real_pairs(inputs, seed=options.seed, most=options.pairs)
+    images, labels = correct_images(inputs)
+    pairs = real_pairs(images, labels, seed=options.seed, most=options.pairs)
     only = ChainOptions(epsilon=options.epsilon, rounds=0, points=options.points)
     straight = _chains(workplace, pairs, only, "straight", options).straight
     low_ends, high = straight.ends < options.epsilon, straight.heights >= options.epsilon
@@ -100,7 +100,9 @@ def study(workplace: Workplace, options: FamilyOptions) -> Study:
     }
     missing = [] if len(hard) else ["families: no pair has low ends and a barrier between them, so none is joined"]
     tried = [one for budget in options.budgets if len(hard) for one in _curves(workplace, hard, budget, options)]
-    groups, none = _groups(workplace, inputs, options)
+    low = path_losses(inputs.loaded.classifier.logits(images)[:, None], labels)[:, 0] < options.epsilon
+    # An image of a higher loss can't be connected by anything.
+    groups, none = _groups(workplace, images[low], labels[low], options)
     return Study(
         NAME,
         figures={
@@ -194,12 +196,9 @@ def _lengths(chains: Chains, pairs: Pairs) -> Float32Array:
 
 
 def _groups(
-    workplace: Workplace, inputs: CalibrationInputs, options: FamilyOptions
+    workplace: Workplace, images: Float32Array, labels: NDArray[np.int64], options: FamilyOptions
 ) -> tuple[list[JoinedGroups], list[str]]:
-    """Groups of every dimension joined by every shape, and what could not be."""
-    images, labels = correct_images(inputs)
-    low = _own_losses(inputs, images, labels) < options.epsilon  # others can't be connected by anything
-    images, labels = images[low], labels[low]
+    """Groups of right images of every dimension joined by every shape, and what could not be."""
     joined, missing = [], []
     for dimension in options.dimensions:
         rows = groups_of_class(labels, dimension + 1, seed=options.seed, most=options.groups)
@@ -220,7 +219,3 @@ def _groups(
                 JoinedGroups(shape.name, dimension, shape.free, how.gradients, losses.max(axis=1), share, connected)
             )
     return joined, missing
-
-
-def _own_losses(inputs: CalibrationInputs, images: Float32Array, labels: NDArray[np.int64]) -> Float32Array:
-    return path_losses(inputs.loaded.classifier.logits(images)[:, None], labels)[:, 0]

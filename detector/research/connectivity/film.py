@@ -20,7 +20,7 @@ from detector.research.connectivity.bypass import BypassOptions
 from detector.research.connectivity.chains import ChainOptions
 from detector.research.connectivity.choosing import correct_images, real_pairs
 from detector.research.connectivity.connecting import Pairs, chains_of, connect_job
-from detector.research.connectivity.curves import loss_curves
+from detector.research.connectivity.curves import loss_curves, point_at
 from detector.research.connectivity.film_page import Film, Reel, film_page, summary_table
 from detector.research.studies import Study
 
@@ -109,13 +109,15 @@ def _chosen(
 ) -> tuple[dict[str, tuple[Pairs, Chains, int]], list[str]]:
     """Which pairs are filmed, by what they are, each with where it was found; and what could not be."""
     chosen, missing = {}, []
-    pairs = _highest_first(inputs, real_pairs(inputs, seed=options.seed, most=options.pool), options.epsilon)
+    images, labels = correct_images(inputs)
+    found = real_pairs(images, labels, seed=options.seed, most=options.pool)
+    pairs = _highest_first(inputs, found, options.epsilon)
     if len(pairs):
         chains = _bypassed(workplace, pairs, "real", options)
         chosen["Two real images"] = (pairs, chains, 0)
     else:
         missing.append("film: no real pair has ends of low loss")
-    attacked = _highest_first(inputs, _attacked(inputs, options), options.epsilon)[:1]
+    attacked = _highest_first(inputs, _attacked(inputs, images, labels, options), options.epsilon)[:1]
     if len(attacked):
         joined = _bypassed(workplace, attacked, "attacked", options)
         chosen["A real image and an attacked one"] = (attacked, joined, 0)
@@ -152,9 +154,10 @@ def _bypassed(workplace: Workplace, pairs: Pairs, name: str, options: FilmOption
     return chains_of(found)
 
 
-def _attacked(inputs: CalibrationInputs, options: FilmOptions) -> Pairs:
+def _attacked(
+    inputs: CalibrationInputs, images: Float32Array, labels: NDArray[np.int64], options: FilmOptions
+) -> Pairs:
     """Real images, each with one of another class that the paper's attack moved into its class; successes alone."""
-    images, labels = correct_images(inputs)
     rng = np.random.default_rng(options.seed)
     starts = rng.permutation(len(images))[: -(-options.pool // 4)]
     others = [np.flatnonzero(labels != labels[row]) for row in starts]
@@ -178,10 +181,9 @@ def _attacked(inputs: CalibrationInputs, options: FilmOptions) -> Pairs:
 
 
 def _reel(chains: Chains, row: int) -> Reel:
-    losses = chains.straight.losses[row]
-    alpha = float(chains.straight.alphas[1 + losses[1:-1].argmax()])  # the barrier point is no end
+    alpha = float(chains.straight.barrier_alphas[row])
     start, bypass, end = chains.waypoints[row]
-    return Reel(start, (np.float32(1 - alpha) * start + np.float32(alpha) * end).astype(np.float32), bypass, end, alpha)
+    return Reel(start, point_at(start, end, alpha), bypass, end, alpha)
 
 
 def filmed(classifier: Classifier, title: str, pairs: Pairs, chains: Chains, row: int, *, options: FilmOptions) -> Film:

@@ -14,11 +14,10 @@ import numpy as np
 from detector.errors import AnalysisError
 from detector.prototypes.options import SynthesisOptions
 from detector.prototypes.synthesis import PrototypeBatches, optimised
+from detector.research.connectivity.connecting import Pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
     from detector.classifiers.torch import TorchClassifier
@@ -70,18 +69,8 @@ class ModeOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class ModePairs:
-    """P pairs of synthetic modes.
-
-    Args:
-        starts: float32 (P, C, H, W).
-        ends: float32 (P, C, H, W).
-        classes: int64 (P,), of which both are modes.
-    """
-
-    starts: Float32Array
-    ends: Float32Array
-    classes: NDArray[np.int64]
+class ModePairs(Pairs):
+    """Pairs of synthetic modes, of their class both."""
 
     @property
     def cosines(self) -> Float32Array:

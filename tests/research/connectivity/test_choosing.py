@@ -26,12 +26,12 @@ def test_pairs_are_images_of_one_class_that_are_right(inputs: CalibrationInputs)
     images, labels = correct_images(inputs)
     classifier = inputs.loaded.classifier
     assert (classifier.logits(images).argmax(axis=1) == labels).all()
-    pairs = real_pairs(inputs, seed=1, most=100)
+    pairs = real_pairs(images, labels, seed=1, most=100)
     assert len(pairs) == 100
     for end in (pairs.starts, pairs.ends):
         assert (classifier.logits(end).argmax(axis=1) == pairs.classes).all()
     assert len(np.unique(pairs.classes)) > 5  # of all classes, not class by class
-    again, other = real_pairs(inputs, seed=1, most=100), real_pairs(inputs, seed=2, most=100)
+    again, other = real_pairs(images, labels, seed=1, most=100), real_pairs(images, labels, seed=2, most=100)
     np.testing.assert_array_equal(again.starts, pairs.starts)
     assert not np.array_equal(other.starts, pairs.starts)
 
@@ -56,7 +56,7 @@ def test_a_class_of_one_image_has_no_pair(inputs: CalibrationInputs) -> None:
     rows = [int(np.flatnonzero(images.labels == label)[0]) for label in range(10)]
     one_each = replace(images, pixels=images.pixels[rows], labels=images.labels[rows])
     with pytest.raises(AnalysisError, match="no class has two"):
-        real_pairs(replace(inputs, images=one_each), seed=0)
+        real_pairs(*correct_images(replace(inputs, images=one_each)), seed=0)
 
 
 def test_images_that_are_all_wrong_are_refused(inputs: CalibrationInputs) -> None:
