@@ -17,18 +17,12 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from detector.classifiers.base import ChannelOrder, ImageSpec
-from detector.classifiers.export import export_onnx
+from detector.classifiers.export import export_onnx, export_program
 from detector.classifiers.torch import TorchClassifier
 from detector.data.source import ImageSet
 from detector.images import to_canonical
-from detector.training.plan import (
-    Augmentation,
-    Optimiser,
-    OptimiserKind,
-    Schedule,
-    ScheduleKind,
-    TrainingPlan,
-)
+from detector.training.kinds import OptimiserKind, ScheduleKind
+from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
 from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:
@@ -56,7 +50,6 @@ _PLAN = TrainingPlan(
     augmentation=Augmentation(shift=1, together=True),  # keeps 600 images from being learnt by heart
 )
 _LEVELS = 16  # scikit-learn's digits count ink in 0..16
-_EXPORT_BATCH = 2  # torch.export takes an example batch of one for a fixed size
 
 
 @dataclass(frozen=True)
@@ -108,7 +101,7 @@ def build_embedded_default(
         accuracy=_accuracy(classifier, pixels[test], labels[test]),
     )
     export_onnx(classifier, default.classifier_file)
-    _export_program(module, default.gradients_file)
+    export_program(classifier, default.gradients_file)
     np.savez(default.images_file, images=pixels[calibration], labels=labels[calibration], class_names=np.array(LABELS))
     return default
 
@@ -171,12 +164,6 @@ def _network() -> nn.Module:
         nn.Flatten(),
         nn.Linear(2 * _WIDTH * (SPEC.height // 2) * (SPEC.width // 2), len(LABELS)),
     )
-
-
-def _export_program(module: nn.Module, file: Path) -> None:
-    sample = torch.zeros(_EXPORT_BATCH, *SPEC.shape)
-    program = torch.export.export(module, (sample,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    torch.export.save(program, file)
 
 
 def _accuracy(classifier: TorchClassifier, pixels: UInt8Array, labels: NDArray[np.int64]) -> float:

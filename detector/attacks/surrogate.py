@@ -14,15 +14,8 @@ from detector.classifiers.base import ChannelOrder, ImageSpec
 from detector.classifiers.torch import TorchClassifier
 from detector.errors import InvalidInputError
 from detector.training.architectures import build_network
-from detector.training.plan import (
-    Augmentation,
-    Optimiser,
-    OptimiserKind,
-    Sampling,
-    Schedule,
-    ScheduleKind,
-    TrainingPlan,
-)
+from detector.training.kinds import OptimiserKind, Sampling, ScheduleKind
+from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
 from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Exports a torch classifier to ONNX once, offline: everything that serves is ONNX."""
+"""Writes a torch classifier to files, offline: ONNX, which is all that serves, and a program that has gradients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from detector.classifiers.torch import TorchClassifier
 
 OPSET = 17
-_BATCH = 2
+_BATCH = 2  # torch.export takes an example batch of one for a fixed size
 _PROBES = 5
 _TOLERANCE = 1e-3
 
@@ -67,6 +67,28 @@ def export_onnx(classifier: TorchClassifier, path: str | Path | None = None) -> 
             return model
         reasons.append(f"the ONNX model's answers differ by {difference:.2g} of the largest logit")
     raise ClassifierError(f"the torch classifier can't be exported to ONNX: {'; '.join(reasons)}")
+
+
+def export_program(classifier: TorchClassifier, path: str | Path) -> None:
+    """Write a torch classifier as a `torch.export` program, which gives its answers, has gradients and can be trained.
+
+    Args:
+        classifier: What to write; its module takes any number of images, or the number it always takes.
+        path: Where to, ``.pt2``.
+
+    Raises:
+        ClassifierError: The module can't be exported.
+    """
+    fixed = classifier.fixed_batch
+    images = torch.from_numpy(classifier.spec.encode(probe_images(classifier.spec, fixed or _BATCH)))
+    shapes = None if fixed else ({0: torch.export.Dim("batch")},)
+    try:
+        program = torch.export.export(classifier.module, (images.to(classifier.device),), dynamic_shapes=shapes)
+    # A user's module under tracing may raise anything.
+    except Exception as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise ClassifierError(f"{classifier.description}: torch.export refuses it: {reason}") from error
+    torch.export.save(program, path)
 
 
 def served_spec(spec: ImageSpec) -> ImageSpec:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
 from detector.errors import AnalysisError
+from detector.training.kinds import OptimiserKind, Sampling, ScheduleKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,39 +20,6 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 10_000_000
 MAX_BATCH = 65_536
-
-
-class OptimiserKind(StrEnum):
-    """Whose steps are taken."""
-
-    SGD = "sgd"
-    ADAM = "adam"
-    ADAMW = "adamw"
-
-
-class ScheduleKind(StrEnum):
-    """How the learning rate changes over the steps.
-
-    CONSTANT: it does not, but for the warm-up. MILESTONES: it falls by a factor at given steps. COSINE: it falls to
-    nothing along half a cosine. ONE_CYCLE: PyTorch's `OneCycleLR`, which has a warm-up of its own and turns the
-    momentum the other way.
-    """
-
-    CONSTANT = "constant"
-    MILESTONES = "milestones"
-    COSINE = "cosine"
-    ONE_CYCLE = "one-cycle"
-
-
-class Sampling(StrEnum):
-    """Which examples a step sees.
-
-    EPOCHS: every example once before any is seen again; the last batch of an epoch may be short. REPLACEMENT: any,
-    drawn anew for every step.
-    """
-
-    EPOCHS = "epochs"
-    REPLACEMENT = "replacement"
 
 
 @dataclass(frozen=True, kw_only=True)

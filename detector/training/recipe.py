@@ -13,6 +13,8 @@ from detector.training.plan import TrainingPlan
 from detector.training.trainer import drawn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from detector.training.data import LabelledImages
@@ -98,8 +100,8 @@ class TrainingRecipe:
         )
         return module
 
-    def classifier(self, module: nn.Module) -> TorchClassifier:
-        """A network of this recipe as a classifier; it is put in evaluation mode and frozen.
+    def classifier(self, module: nn.Module, labels: Sequence[str] | None = None) -> TorchClassifier:
+        """A network of this recipe as a classifier; it is put in evaluation mode and frozen, its classes get names.
 
         Raises:
             AnalysisError: Its images have neither one channel nor three.
@@ -108,4 +110,4 @@ class TrainingRecipe:
         if channels not in _CHANNELS:
             raise AnalysisError(f"images of {channels} channels are neither grey nor RGB")
         spec = ImageSpec(height=height, width=width, channel_order=_CHANNELS[channels])
-        return TorchClassifier(module, spec, name=self.architecture)
+        return TorchClassifier(module, spec, labels=labels, name=self.architecture)

@@ -14,7 +14,7 @@ from detector.shards.base import Job, Shard
 from detector.training.trainer import Training, default_device, weights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from torch import nn
 
@@ -82,6 +82,32 @@ def checkpoints(
     generator = torch.Generator().manual_seed(recipe.order_seed)
     training = Training(recipe.network().to(device), *images.tensors(), recipe.plan, generator)
     depends = recipe.to_json() | {"device": device.type}
+    for step, state in stops(training, at, store=store, depends=depends, on_step=on_step, advance=advance):
+        yield Checkpoint(step, copy.deepcopy(training.module).eval(), weights_of(state))
+
+
+def stops(
+    training: Training,
+    at: Sequence[int],
+    *,
+    store: StageStore | None,
+    depends: Mapping[str, Any],
+    on_step: Callable[[Training], None] | None = None,
+    advance: Advance | None = None,
+) -> Generator[tuple[int, Arrays]]:
+    """Train, and stop at chosen steps, each kept; the last that is kept already is where it goes on.
+
+    Args:
+        training: At its start.
+        at: Steps, rising.
+        store: Where states are kept; None keeps none.
+        depends: All that the training follows from, JSON values.
+        on_step: As for `Training.run`.
+        advance: Told of steps.
+
+    Yields:
+        Each step, and the training's state at it.
+    """
     for step in at:
         state = store.find(_KEPT, recipe=depends, step=step) if store else None
         if state is None:
@@ -93,7 +119,7 @@ def checkpoints(
             if advance:
                 advance(step - training.step)
             training.restore(state)
-        yield Checkpoint(step, copy.deepcopy(training.module).eval(), weights_of(state))
+        yield step, state
 
 
 def trained(

@@ -7,7 +7,7 @@ gradients of pooling are added up in no fixed order, so there two runs agree onl
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from detector.errors import AnalysisError
 from detector.training.augmentation import augmented
-from detector.training.plan import Sampling, set_step_size, step_sizes
+from detector.training.kinds import Sampling
+from detector.training.plan import set_step_size, step_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +63,7 @@ class Training:
         plan: How.
         generator: Of the order of examples and their augmentation; on the CPU, used up by the training.
         objective: Mean loss of a batch: what the module puts out, and the targets.
+        encode: From images in [0, 1] to what the module takes, after augmentation; None for a module that takes them.
 
     Raises:
         AnalysisError: There is no example, or not one target for each, or images are to be augmented that are none.
@@ -76,6 +78,7 @@ class Training:
         generator: torch.Generator,
         *,
         objective: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
+        encode: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         if not len(inputs) or len(inputs) != len(targets):
             raise AnalysisError(
@@ -89,6 +92,7 @@ class Training:
         self._inputs, self._targets = inputs, targets
         self._generator = generator
         self._objective = objective
+        self._encode = encode
         self._device = next(module.parameters()).device
         self._optimiser = plan.optimiser.over(module.parameters())
         self._sizes = step_sizes(plan)
@@ -115,14 +119,14 @@ class Training:
         end = self.plan.steps if until is None else min(until, self.plan.steps)
         if self.step >= end:
             return
-        self.module.train()
+        _learning(self.module)
         with _deterministic(self._device):
             loss = torch.zeros(())
             while self.step < end:
                 loss = self._take_step()
                 if on_step:
                     on_step(self)
-                    self.module.train()
+                    _learning(self.module)
                 if advance:
                     advance(1)
         if not loss.isfinite():  # once it is not, it stays so
@@ -134,6 +138,7 @@ class Training:
         if inputs.dtype is torch.uint8:
             inputs = inputs.float() / _LEVELS
         inputs = augmented(inputs, self.plan.augmentation, self._generator)
+        inputs = self._encode(inputs) if self._encode else inputs
         targets = self._targets[rows.to(self._targets.device)].to(self._device)
         set_step_size(self._optimiser, self._sizes[self.step])
         self._optimiser.zero_grad()
@@ -193,6 +198,12 @@ def load_weights(module: nn.Module, weights: Arrays) -> None:
         module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
     except RuntimeError as error:
         raise AnalysisError(f"these weights are another network's: {' '.join(str(error).split())}") from error
+
+
+def _learning(module: nn.Module) -> None:
+    """Put a network in training mode; a program made by torch.export stays in the one that it was exported in."""
+    with suppress(NotImplementedError):
+        module.train()
 
 
 @contextmanager

@@ -15,16 +15,8 @@ from detector.shards.jobs import run_jobs
 from detector.shards.stages import StageStore
 from detector.training.augmentation import augmented
 from detector.training.data import LabelledImages
-from detector.training.plan import (
-    Augmentation,
-    Optimiser,
-    OptimiserKind,
-    Sampling,
-    Schedule,
-    ScheduleKind,
-    TrainingPlan,
-    step_sizes,
-)
+from detector.training.kinds import OptimiserKind, Sampling, ScheduleKind
+from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan, step_sizes
 from detector.training.recipe import TrainingRecipe
 from detector.training.runs import Runs, checkpoints, runs_job, trained
 from detector.training.trainer import Training, drawn

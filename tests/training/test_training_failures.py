@@ -11,7 +11,8 @@ from detector.data.source import ImageSet
 from detector.errors import AnalysisError
 from detector.training.architectures import build_network
 from detector.training.data import LabelledImages
-from detector.training.plan import Augmentation, Optimiser, Schedule, ScheduleKind, TrainingPlan
+from detector.training.kinds import ScheduleKind
+from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
 from detector.training.recipe import TrainingRecipe
 from detector.training.runs import checkpoints, trained
 from detector.training.trainer import Training, load_weights

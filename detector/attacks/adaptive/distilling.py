@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from detector.training.plan import Optimiser, OptimiserKind, Schedule, ScheduleKind, TrainingPlan
+from detector.training.kinds import OptimiserKind, ScheduleKind
+from detector.training.plan import Optimiser, Schedule, TrainingPlan
 from detector.training.trainer import Training, drawn
 
 if TYPE_CHECKING:

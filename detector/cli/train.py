@@ -1,0 +1,122 @@
+"""`isthmus train`: a classifier from labelled images, or one trained further, as files the other commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from detector.classifiers.base import ChannelOrder
+from detector.cli.classifier_options import FROM, SizeOption, StateOption, panelled
+from detector.cli.errors import clear_errors
+from detector.cli.facts import Facts
+from detector.cli.progress import Bars
+from detector.cli.values import sides
+from detector.training.kinds import OptimiserKind
+
+if TYPE_CHECKING:
+    from detector.training.making import Made
+
+_HOW = "How it is trained"
+_NEW, _FURTHER = 0.1, 0.01  # learning rates
+
+
+def train(  # noqa: PLR0917 - a command line is its options
+    images: Annotated[str, panelled("Labelled images to train on; sources as for calibrate.", FROM)],
+    out: Annotated[Path, panelled("The folder for classifier.onnx, classifier.pt2 and training.json.", FROM)],
+    start: Annotated[
+        str | None,
+        panelled("A .pt2 program, or a factory module:function, to train further.", FROM, "--from"),
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        panelled("A network by name, from a random start: mlp-256-256, cnn-16-32, resnet20-16, resmlp4-64.", FROM),
+    ] = None,
+    state: StateOption = None,
+    test: Annotated[str | None, panelled("Other labelled images, to measure accuracy on.", FROM)] = None,
+    size: SizeOption = None,
+    channel_order: Annotated[ChannelOrder, panelled("Order of a new network's channels.", FROM)] = ChannelOrder.RGB,
+    limit: Annotated[
+        int | None, panelled("Most images trained on: a class-balanced, seeded choice; all if not given.", FROM, min=1)
+    ] = None,
+    epochs: Annotated[int, panelled("Times every image is seen.", _HOW, min=1)] = 10,
+    batch: Annotated[int, panelled("Images of a step.", _HOW, min=1)] = 128,
+    optimiser: Annotated[OptimiserKind, panelled("Whose steps are taken.", _HOW)] = OptimiserKind.SGD,
+    learning_rate: Annotated[
+        float | None, panelled("The largest; 0.1 from a random start, 0.01 with --from.", _HOW)
+    ] = None,
+    weight_decay: Annotated[float, panelled("As PyTorch has it.", _HOW)] = 5e-4,
+    shift: Annotated[int, panelled("Most pixels an image is moved along either axis, at random.", _HOW, min=0)] = 0,
+    flips: Annotated[
+        bool, panelled("Mirror half of the images, which writing does not bear.", _HOW, "--flips")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the random start, the order of images and the choice of them.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of torch.")] = None,
+) -> None:
+    """Train a classifier, or train one further, and write it as the other commands take it.
+
+    For trying things out on retrained classifiers: how a guard is carried across (isthmus transfer), what networks of
+    several seeds have in common (isthmus merge, isthmus analyze permutation). A new network trains with one cycle of
+    the learning rate; --from starts at the weights that are there, and the rate falls along a cosine. The batch norms
+    of a .pt2 keep their statistics. Ctrl-C is safe: run the same command again and it goes on.
+
+    Example: isthmus train --images train.zip --test test.zip --architecture resnet20-16 --size 32x32 --out seed-0
+
+    Example: isthmus train --images train.zip --from classifier.pt2 --epochs 1 --out fine-tuned
+    """
+    with clear_errors(on_interrupt="interrupted; run the same command again to go on"):
+        if (start is None) == (architecture is None):
+            raise typer.BadParameter(
+                "give --from, to train a classifier further, or --architecture, to train a new one"
+            )
+        if architecture is not None and size is None:
+            raise typer.BadParameter("--architecture needs --size, such as 32x32: the size of its images")
+        if start is not None and size is not None:
+            raise typer.BadParameter("--size is for a new network; one that is trained further knows its size")
+        import torch
+
+        from detector.training.making import Wanted, make
+        from detector.training.plan import Augmentation, Optimiser
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        usual = _NEW if start is None else _FURTHER
+        channels = 1 if channel_order is ChannelOrder.GRAY else 3
+        height, width = sides("--size", size)
+        wanted = Wanted(
+            images=images,
+            test=test,
+            start=start,
+            state=state,
+            architecture=architecture,
+            shape=None if height is None or width is None else (channels, height, width),
+            limit=limit,
+            epochs=epochs,
+            batch=batch,
+            optimiser=Optimiser(
+                kind=optimiser,
+                learning_rate=usual if learning_rate is None else learning_rate,
+                weight_decay=weight_decay,
+            ),
+            augmentation=Augmentation(shift=shift, flips=flips),
+            seed=seed,
+        )
+        with Bars() as bars:
+            made = make(wanted, out, bars)
+        _tell(out, made)
+
+
+def _tell(out: Path, made: Made) -> None:
+    from detector.training.classifiers import MODEL, PROGRAM
+
+    facts = Facts()
+    facts.add("classifier", made.description)
+    facts.add("trained", f"{made.steps} steps on {made.images} images")
+    if made.before is not None:
+        facts.add("before", f"{made.before:.2%} of test images right")
+    if made.after is not None:
+        facts.add("accuracy", f"{made.after:.2%} of test images right")
+    facts.add("to serve", str(out / MODEL))
+    facts.add("gradients", str(out / PROGRAM))
+    facts.print()

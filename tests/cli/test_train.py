@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from detector.training.classifiers import MODEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from detector.embedded import EmbeddedDefault
+    from tests.cli.conftest import Isthmus
+
+
+def test_a_classifier_is_trained_and_then_trained_further(
+    isthmus: Isthmus, digits: EmbeddedDefault, tmp_path: Path
+) -> None:
+    data = ("--images", digits.images_file, "--test", digits.images_file, "--threads", 1)
+    new = ("--architecture", "mlp-32", "--size", "8x8", "--channel-order", "GRAY", "--optimiser", "adam")
+    told = isthmus(
+        "train", *data, *new, "--learning-rate", 0.01, "--epochs", 4, "--limit", 500, "--out", tmp_path / "new"
+    )
+    assert told.exit_code == 0, told.stderr
+    assert "16 steps on 500 images" in told.stdout
+    assert (tmp_path / "new" / MODEL).is_file()
+    told = isthmus("train", *data, "--from", tmp_path / "new/classifier.pt2", "--epochs", 1, "--out", tmp_path / "more")
+    assert told.exit_code == 0, told.stderr
+    assert "before" in told.stdout
+    assert "accuracy" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ((), "give --from"),
+        (("--from", "a.pt2", "--architecture", "mlp-8"), "give --from"),
+        (("--architecture", "mlp-8"), "--architecture needs --size"),
+        (("--from", "a.pt2", "--size", "8x8"), "--size is for a new network"),
+        (("--architecture", "mlp-8", "--size", "8"), "HEIGHTxWIDTH expected"),
+    ],
+)
+def test_wrong_options_are_told_at_once(given: tuple[str, ...], reason: str, isthmus: Isthmus, tmp_path: Path) -> None:
+    told = isthmus("train", "--images", tmp_path / "none.npz", *given, "--out", tmp_path / "out")
+    assert told.exit_code == 2
+    assert reason in " ".join(told.stderr.replace("│", " ").split())
+
+
+def test_an_unknown_network_is_one_line(isthmus: Isthmus, digits: EmbeddedDefault, tmp_path: Path) -> None:
+    told = isthmus(
+        *("train", "--images", digits.images_file, "--architecture", "vgg-16", "--size", "8x8"),
+        *("--channel-order", "GRAY", "--out", tmp_path / "out"),
+    )
+    assert told.exit_code == 1
+    assert "no network is called 'vgg-16'" in told.stderr
