@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 
 def read_labelled(
-    images: str, *, size: str | None, channel_order: ChannelOrder | None, limit: int, seed: int, progress: Progress
+    images: str | None,
+    *,
+    size: str | None,
+    channel_order: ChannelOrder | None,
+    limit: int,
+    seed: int,
+    progress: Progress,
 ) -> LabelledImages:
     """Read images and what they show.
 
     Args:
-        images: As for `open_images`.
+        images: As for `open_images`; None for scikit-learn's digits, as they are.
         size: ``HxW``, to which they are scaled; None for their own, where they all have one that is known.
         channel_order: GRAY for one channel, anything else for RGB; None for RGB with a size, else for their own.
         limit: Most images.
@@ -33,9 +39,13 @@ def read_labelled(
         AnalysisError: They have no labels.
     """
     from detector.data.opening import open_images
-    from detector.data.source import read_all
+    from detector.data.source import choose, read_all
+    from detector.embedded import labelled_digits
     from detector.training.data import LabelledImages
 
+    if images is None:
+        digits = labelled_digits()
+        return digits.take(choose(digits.labels, len(digits), limit, seed))
     height, width = sides("--size", size)
     source = open_images(images)
     if height is not None and width is not None:
