@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from detector.errors import ClassifierError
-from detector.shards.recipe import GradientOrigin, model_recipe
+from detector.shards.recipe import GradientOrigin, NoModels, model_recipe
 from tests.support.calibrating import digits_inputs
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def test_other_versions_on_a_worker_are_refused(digits: EmbeddedDefault) -> None
     recipe = model_recipe(digits_inputs(digits), threads=1)
     with pytest.raises(ClassifierError, match=r"other versions are installed on a worker.*instead of 0\.1"):
         replace(recipe, tools={**recipe.tools, "numpy": "0.1"}).open()
+    with pytest.raises(ClassifierError, match=r"other versions are installed on a worker.*instead of 0\.1"):
+        NoModels(1, {"numpy": "0.1"}).open()
 
 
 def test_another_device_on_a_worker_is_refused(digits: EmbeddedDefault) -> None:
