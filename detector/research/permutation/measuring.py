@@ -7,16 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from detector.research.permutation.barriers import barrier, line
 from detector.research.permutation.networks import Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
     from detector.research.permutation.spec import State
     from detector.shards.stages import Arrays
     from detector.training.data import LabelledImages
@@ -64,8 +59,3 @@ class Setting:
             "curves": np.array([[each.losses, each.errors] for each in found]),
             "barriers": np.array([[each.loss, each.error] for each in found]),
         }
-
-
-def state_of(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, torch.Tensor]:
-    """A network's parameters and buffers, from arrays by name."""
-    return {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}

@@ -12,7 +12,6 @@ from detector.research.permutation.agreement import agreement
 from detector.research.permutation.barriers import loss_and_error
 from detector.research.permutation.masks import permuted_masks, shuffled_masks
 from detector.research.permutation.matching import match_weights
-from detector.research.permutation.measuring import state_of
 from detector.research.permutation.spec import inverse, permuted
 from detector.shards.base import Job, Shard
 from detector.training.pruning import MASKS, WEIGHTS, trained_under
@@ -76,7 +75,7 @@ class Sequences:
 
     def state(self, network: int, level: int) -> dict[str, Tensor]:
         """Its parameters and buffers."""
-        return state_of(self._part(WEIGHTS, network, level))
+        return self.setting.architecture.state(self._part(WEIGHTS, network, level))
 
     def _part(self, prefix: str, network: int, level: int) -> Arrays:
         return {
@@ -200,7 +199,7 @@ def _transport(models: Models, shared: Transport, place: tuple[int, int], advanc
         )
         for masks in tried
     ]
-    states = [sequences.state(2 * pair + 1, level), *map(state_of, trained)]
+    states = [sequences.state(2 * pair + 1, level), *map(architecture.state, trained)]
     measured = [
         [loss_and_error(architecture.program, state, data) for data in (setting.train, setting.held_out)]
         for state in states

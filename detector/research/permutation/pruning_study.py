@@ -7,14 +7,13 @@ measured without a permutation, with that of the dense networks, and with the le
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from detector.errors import AnalysisError
 from detector.research.permutation.matching import MatchingOptions
-from detector.research.permutation.measuring import Setting
-from detector.research.permutation.networks import NetworkOptions
+from detector.research.permutation.pair_options import PairOptions
 from detector.research.permutation.pruned_pairs import PrunedPairs
 from detector.research.permutation.pruning_claims import pruning_claims
 from detector.research.permutation.pruning_jobs import (
@@ -32,63 +31,37 @@ from detector.training.pruning import MASKS, PruningPlan, PruningRuns, density, 
 if TYPE_CHECKING:
     from detector.research.studies import Workplace
     from detector.shards.stages import Arrays
-    from detector.training.data import LabelledImages
 
 NAME: Final = "pruning"
-MAX_PAIRS: Final = 100
-_LEAST_PAIRS = 2  # without two there is no interval
-_LEAST_POINTS = 3
-_SEEDS = 2 * MAX_PAIRS  # from one seed of the study to the next
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PruningOptions:
+class PruningOptions(PairOptions):
     """What is pruned and compared.
 
     Args:
-        images: What networks are trained on and tested with.
-        networks: How they are trained, at every level.
-        width: Of them.
-        pairs: Of networks, no two of which share one.
-        levels: How often they are pruned.
+        levels: How often they are pruned; at every level they are trained as the dense networks are.
         share: Of the weights that are left, pruned each time.
         rewind_epochs: The epoch of the dense training that weights go back to; 0 for their start.
         output_layer: Whether the last layer is pruned too.
         matching: How weights are matched.
-        transport: Whether networks are trained under the masks of others too, which takes as long again as the pruning.
-        test_share: Of the images, 0..1; no network is trained on them.
-        points: Of the grid on a line between two networks, both ends included.
-        measured: Images of training, and of others, that barriers are measured on, at most.
-        seed: Of the split and the networks.
+        transport: Whether networks are trained under the masks of others too, which takes longer than the pruning.
 
     Raises:
         AnalysisError: A value is out of range.
     """
 
-    images: LabelledImages
-    networks: NetworkOptions = field(default_factory=NetworkOptions)
-    width: int = 128
-    pairs: int = 3
     levels: int = 8
     share: float = 0.2
     rewind_epochs: int = 1
     output_layer: bool = True
     matching: MatchingOptions = field(default_factory=MatchingOptions)
     transport: bool = True
-    test_share: float = 0.2
-    points: int = 25
-    measured: int = 10_000
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if not _LEAST_PAIRS <= self.pairs <= MAX_PAIRS:
-            raise AnalysisError(f"pairs must lie in {_LEAST_PAIRS}..{MAX_PAIRS}, not {self.pairs}")
+        super().__post_init__()
         if not 0 <= self.rewind_epochs < self.networks.epochs:
             raise AnalysisError(f"rewind_epochs must lie in 0..{self.networks.epochs - 1}, not {self.rewind_epochs}")
-        if not 0 < self.test_share < 1 or self.points < _LEAST_POINTS or self.measured < 1:
-            raise AnalysisError(
-                f"pruning: test_share must lie between 0 and 1, points be at least {_LEAST_POINTS}, measured at least 1"
-            )
         self.plan(1)  # which refuses what it can't use
 
     def plan(self, epoch_steps: int) -> PruningPlan:
@@ -100,26 +73,13 @@ class PruningOptions:
             output_layer=self.output_layer,
         )
 
-    def small(self) -> PruningOptions:
+    def small(self) -> Self:
         """The same for seconds: two pairs, three levels, trained shortly."""
-        return replace(
-            self,
-            networks=replace(self.networks, epochs=min(self.networks.epochs, 4)),
-            pairs=2,
-            levels=min(self.levels, 3),
-            rewind_epochs=min(self.rewind_epochs, 1),
-            points=5,
-            measured=min(self.measured, 1000),
-        )
+        return PairOptions.small(replace(self, levels=min(self.levels, 3), rewind_epochs=min(self.rewind_epochs, 1)))
 
     def to_json(self) -> dict[str, Any]:
         """All values, JSON-ready; images by their digest."""
-        return {
-            **vars(self),
-            "images": self.images.digest,
-            "networks": self.networks.to_json(),
-            "matching": asdict(self.matching),
-        }
+        return {**super().to_json(), "matching": asdict(self.matching)}
 
 
 def study(workplace: Workplace, options: PruningOptions) -> Study:
@@ -134,10 +94,8 @@ def study(workplace: Workplace, options: PruningOptions) -> Study:
             have no symmetries.
         CalibrationError: The disk refuses.
     """
-    images = options.images
-    train, held_out = images.split(round(len(images) * (1 - options.test_share)), options.seed)
-    seeds = (options.seed * _SEEDS + number for number in range(2 * options.pairs))
-    recipes = [options.networks.recipe(options.width, train, seed) for seed in seeds]
+    train, held_out = options.split()
+    recipes = options.recipes(train)
     plan = options.plan(options.networks.epoch_steps(train))
     depends: dict[str, Any] = {"recipes": [recipe.to_json() for recipe in recipes], "plan": asdict(plan)}
     pruned = workplace.done(
@@ -145,7 +103,7 @@ def study(workplace: Workplace, options: PruningOptions) -> Study:
         lambda: pruning_job("Pruning networks", recipes, PruningRuns(train, plan)),
         **depends,
     )
-    setting = Setting(recipes[0], train.head(options.measured), held_out.head(options.measured), options.points)
+    setting = options.setting(train, held_out)
     sequences = Sequences(setting, pruned, options.pairs, options.levels + 1)
     depends["matching"] = asdict(options.matching)
     permutations = workplace.done(

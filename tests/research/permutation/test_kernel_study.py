@@ -8,11 +8,14 @@ import pytest
 from detector.embedded import labelled_digits
 from detector.reporting.document import document
 from detector.reporting.parts import paragraph
+from detector.research.permutation.activations import match_activations
+from detector.research.permutation.barriers import barrier, line
 from detector.research.permutation.kernel_job import COSINE, LINEAR, METHODS, NONE, By, Method
 from detector.research.permutation.kernel_sections import Aligned, kernel_claims
 from detector.research.permutation.kernel_study import KernelOptions, study
 from detector.research.permutation.kernels import Kernel
-from detector.research.permutation.networks import NetworkOptions
+from detector.research.permutation.networks import Architecture, NetworkOptions, trained_networks
+from detector.research.permutation.spec import permuted
 from tests.support.permuting import workplace
 
 if TYPE_CHECKING:
@@ -50,6 +53,21 @@ def test_weight_matching_comes_closest_by_weights_and_restarts_never_part_them(f
         assert (cosines[method] <= cosines[often] + 0.01).all()
         assert (cosines[method] >= cosines[NONE] - 1e-9).all()
     assert (found.arrays["seconds"] >= 0).all()
+
+
+def test_a_pair_is_that_of_the_two_networks_by_hand(place: Workplace, found: Study) -> None:
+    train, held_out = OPTIONS.images.split(round(0.8 * len(OPTIONS.images)), 0)
+    recipes = [OPTIONS.networks.recipe(24, train, seed) for seed in range(6)]
+    weights = trained_networks(place, "Training", recipes, train)
+    architecture = Architecture.of(recipes[0])
+    one, other = (architecture.state(weights, number, 0) for number in (2, 3))
+    permutations = match_activations(
+        architecture.program, architecture.spec, one, other, train.batches(500), kernel=Kernel.COSINE
+    )
+    moved = permuted(architecture.spec, other, permutations)
+    by_hand = barrier(architecture.program, [one, moved], line(7), held_out)
+    method = METHODS.index(Method(By.ACTIVATIONS, Kernel.COSINE))
+    np.testing.assert_allclose(found.arrays["barriers"][1, method, 1], [by_hand.loss, by_hand.error], atol=1e-5)
 
 
 def test_finished_work_is_found_again_and_can_be_read(place: Workplace, found: Study) -> None:

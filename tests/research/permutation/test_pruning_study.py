@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,11 +9,16 @@ import pytest
 from detector.embedded import labelled_digits
 from detector.reporting.document import document
 from detector.reporting.parts import paragraph
-from detector.research.permutation.networks import NetworkOptions
+from detector.research.permutation.agreement import agreement
+from detector.research.permutation.barriers import barrier, line, loss_and_error
+from detector.research.permutation.masks import permuted_masks
+from detector.research.permutation.matching import match_weights
+from detector.research.permutation.networks import Architecture, NetworkOptions
 from detector.research.permutation.pruning_jobs import Alignment, Masking
 from detector.research.permutation.pruning_study import PruningOptions, study
+from detector.research.permutation.spec import inverse, permuted
 from detector.training.data import LabelledImages
-from detector.training.pruning import PruningPlan
+from detector.training.pruning import PruningPlan, pruned, trained_under
 from tests.support.mnist import mnist_images
 from tests.support.permuting import workplace
 
@@ -68,6 +74,30 @@ def test_digits_masks_are_carried_over_with_their_density(found: Study) -> None:
     assert own < 0.2
     assert carried < random
     np.testing.assert_allclose(found.arrays["densities"], 0.35 ** np.arange(LEVELS + 1), atol=0.001)
+
+
+def test_a_level_is_that_of_the_two_networks_by_hand(found: Study) -> None:
+    train, held_out = OPTIONS.images.split(round(0.8 * len(OPTIONS.images)), 0)
+    recipes = [OPTIONS.networks.recipe(48, train, seed) for seed in (2, 3)]  # of the second pair
+    plan = OPTIONS.plan(OPTIONS.networks.epoch_steps(train))
+    one, other = (list(pruned(recipe, train, replace(plan, levels=1))) for recipe in recipes)
+    architecture = Architecture.of(recipes[0])
+    spec, program = architecture.spec, architecture.program
+    a, b = ([architecture.state(level.weights) for level in levels] for levels in (one, other))
+    dense = match_weights(spec, [a[0]], [b[0]], OPTIONS.matching).permutations
+    by_hand = barrier(program, [a[1], permuted(spec, b[1], dense)], line(7), held_out)
+    measured = found.arrays["barriers"][1, 1, list(Alignment).index(Alignment.DENSE), 1]
+    np.testing.assert_allclose(measured, [by_hand.loss, by_hand.error], atol=1e-5)
+    carried = permuted_masks(spec, one[1].masks, inverse(dense))
+    weights = trained_under(recipes[1], train, carried, rewind_step=plan.rewind_step)
+    np.testing.assert_allclose(
+        found.arrays["transported"][1, 0, list(Masking).index(Masking.PERMUTED), 1],
+        loss_and_error(program, architecture.state(weights), held_out),
+        atol=1e-5,
+    )
+    assert found.arrays["agreement"][1, 1] == agreement(
+        spec, a[1], b[1], dense, match_weights(spec, [a[1]], [b[1]], OPTIONS.matching).permutations
+    )
 
 
 def test_what_it_found_can_be_read(found: Study) -> None:

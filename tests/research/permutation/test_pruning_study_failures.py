@@ -44,8 +44,8 @@ def test_options_that_make_no_sense_are_refused(given: dict[str, Any], message: 
         ({"pairs": 1}, r"pairs must lie in 2\.\.100, not 1"),
         ({"test_share": 0.0}, "test_share must lie between 0 and 1"),
         ({"points": 2}, "points be at least 3"),
-        ({"measured": 0}, "measured and activations at least 1"),
-        ({"activations": 0}, "measured and activations at least 1"),
+        ({"measured": 0}, "measured at least 1"),
+        ({"activations": 0}, "activations must be at least 1"),
     ],
 )
 def test_kernels_that_make_no_sense_are_refused(given: dict[str, Any], message: str) -> None:
