@@ -1,7 +1,8 @@
 """What weight matching costs: ``python -m benchmarks.matching [ONE.pt2 OTHER.pt2]``.
 
 Without files, two ResNet-20s of each width, as they are drawn: no two networks have less in common, and an ascent no
-further to go. With files, two networks of one architecture. Rows take their restarts in turn; a median is of rounds.
+further to go. With files, two networks of one architecture. Rounds take their contenders in turn, and medians are of
+rounds; the processor's time beside that of the wall says what a busy machine added.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     if len(given.files) not in {0, 2}:
         parser.error("files: two, or none")
-    table = Table("networks", "traced and proved, s", "starts", "sweeps", "matched, s", f"of {_GOAL_SECONDS} s")
+    table = Table("networks", "starts", "sweeps", "matched, s", f"of {_GOAL_SECONDS} s", "processor, s", "tracing, s")
     if given.files:
         pairs = {" and ".join(file.stem for file in given.files): [_loaded(file) for file in given.files]}
     else:
@@ -62,24 +63,36 @@ def _loaded(file: Path) -> nn.Module:
 
 def _rows(pair: list[nn.Module], restarts: list[int], rounds: int) -> list[list[str]]:
     example = torch.rand(2, *_SHAPE, generator=torch.Generator().manual_seed(0))
-    begin = time.perf_counter()
+    clock = _Clock()
     programs = [Program.of(module, example, name=f"network {number}") for number, module in enumerate(pair)]
     spec = derive_spec(programs[0], example)
-    traced = time.perf_counter() - begin
+    _, traced = clock.seconds()
     one, other = (program.state for program in programs)
-    taken: dict[int, list[float]] = {starts: [] for starts in restarts}
+    taken: dict[int, list[tuple[float, float]]] = {starts: [] for starts in restarts}
     sweeps: dict[int, int] = {}
     for _ in range(rounds):
         for starts in restarts:
-            begin = time.perf_counter()
+            clock = _Clock()
             found = match_weights(spec, [one], [other], MatchingOptions(restarts=starts))
-            taken[starts].append(time.perf_counter() - begin)
+            taken[starts].append(clock.seconds())
             sweeps[starts] = len(found.objectives) - 1
-    medians = {starts: statistics.median(seconds) for starts, seconds in taken.items()}
-    return [
-        [f"{traced:.1f}", f"{starts}", f"{sweeps[starts]}", f"{seconds:.2f}", f"{seconds / _GOAL_SECONDS:.0%}"]
-        for starts, seconds in medians.items()
-    ]
+    rows = []
+    for starts, seconds in taken.items():
+        wall, processor = (statistics.median(each) for each in zip(*seconds, strict=True))
+        share = f"{wall / _GOAL_SECONDS:.0%}"
+        rows.append([f"{starts}", f"{sweeps[starts]}", f"{wall:.2f}", share, f"{processor:.2f}", f"{traced:.2f}"])
+    return rows
+
+
+class _Clock:
+    """What has passed since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._processor = time.perf_counter(), time.process_time()
+
+    def seconds(self) -> tuple[float, float]:
+        """Of the wall's clock and of this process on any processor."""
+        return time.perf_counter() - self._wall, time.process_time() - self._processor
 
 
 if __name__ == "__main__":
