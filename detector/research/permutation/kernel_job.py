@@ -63,11 +63,14 @@ class Method:
 NONE: Final = Method(By.NOTHING)
 LINEAR: Final = Method(By.WEIGHTS)
 COSINE: Final = Method(By.WEIGHTS, Kernel.COSINE)
+BARE_LINEAR: Final = Method(By.WEIGHTS, vectors=False)
+BARE_COSINE: Final = Method(By.WEIGHTS, Kernel.COSINE, vectors=False)
 METHODS: Final = (
     NONE,
     LINEAR,
     COSINE,
-    *(Method(By.WEIGHTS, kernel, vectors=False) for kernel in (Kernel.LINEAR, Kernel.COSINE)),
+    BARE_LINEAR,
+    BARE_COSINE,
     *(Method(By.WEIGHTS, kernel, restarts=5) for kernel in (Kernel.LINEAR, Kernel.COSINE)),
     *(Method(By.ACTIVATIONS, kernel) for kernel in Kernel),
 )
