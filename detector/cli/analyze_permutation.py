@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from detector.cli.analysis_options import HOW, ON_INTERRUPT, SeedOption, StudiesOption, tell
-from detector.cli.classifier_options import FROM, ChannelOrderOption, LimitOption, SizeOption, ThreadsOption, panelled
+from detector.cli.classifier_options import ThreadsOption, panelled
 from detector.cli.errors import clear_errors
-from detector.cli.labelled import read_labelled
+from detector.cli.labelled import (
+    IMAGES,
+    GrayOption,
+    LabelledImagesOption,
+    LabelledLimitOption,
+    LabelledSizeOption,
+    read_labelled,
+)
 from detector.cli.progress import Bars
 from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
 from detector.cli.values import whole_numbers
@@ -19,19 +24,13 @@ _NETWORKS = "The networks"
 
 
 def permutation(  # noqa: PLR0917 - a command line is its options
-    out: Annotated[Path, panelled("The folder for report.html, permutation.json, claims.md, charts and arrays.", FROM)],
-    images: Annotated[
-        str | None,
-        panelled(
-            "Labelled images to train on and test with: a folder of class sub-folders, a zip of one, an .npz (images, "
-            "labels), a gzipped idx file with its labels beside it, or torchvision:NAME?root=FOLDER; scikit-learn's "
-            "digits if not given.",
-            FROM,
-        ),
-    ] = None,
-    size: SizeOption = None,
-    channel_order: ChannelOrderOption = None,
-    limit: LimitOption = 10_000,
+    out: Annotated[
+        Path, panelled("The folder for report.html, permutation.json, claims.md, charts and arrays.", IMAGES)
+    ],
+    images: LabelledImagesOption = None,
+    size: LabelledSizeOption = None,
+    gray: GrayOption = False,
+    limit: LabelledLimitOption = 10_000,
     architecture: Annotated[
         str,
         panelled(
@@ -78,8 +77,6 @@ def permutation(  # noqa: PLR0917 - a command line is its options
     """
     with clear_errors(on_interrupt=ON_INTERRUPT):
         given = whole_numbers("--widths", widths)
-        if images is None and (size is not None or channel_order is not None):
-            raise typer.BadParameter("--size and --channel-order are of --images; digits have their own")
         check_ray(ray=ray, address=ray_address, workers=ray_workers)
         # Only now, so that wrong options are told at once.
         import torch
@@ -95,7 +92,7 @@ def permutation(  # noqa: PLR0917 - a command line is its options
             if threads is not None:
                 torch.set_num_threads(threads)
             source = "scikit-learn's digits" if images is None else Path(images).name
-            read = read_labelled(images, size=size, channel_order=channel_order, limit=limit, seed=seed, progress=bars)
+            read = read_labelled(images, size=size, gray=gray, limit=limit, seed=seed, progress=bars)
             options = PermutationOptions(
                 images=read, networks=networks, width=width, triples=triples, points=points, quick=quick, seed=seed
             ).given(widths=given or None)

@@ -57,7 +57,7 @@ def test_images_are_read_from_a_file_of_mnists_kind(isthmus: Isthmus, tmp_path: 
     [
         (("--widths", "8;16"), 2, "--widths: whole numbers"),
         (("--widths", "16,8"), 1, "widths must rise"),
-        (("--size", "8x8"), 2, "are of --images"),
+        (("--size", "8x8"), 2, "is of --images"),
         (("--architecture", "vgg"), 1, "'vgg' names no widths"),
         (("--images", "absent.zip"), 1, "absent.zip: no such file"),
         (("--studies", "pears"), 1, "--studies pears: there is none"),

@@ -73,9 +73,9 @@ def width_sections(measured: Widths, charts: dict[str, Markup]) -> tuple[Section
             "Which units are matched",
             figure(
                 charts["matched"],
-                f"{n} The share of units of B that are matched to the same unit of A through C and directly; and the "
-                "share of units of A that the way over C and B leads back to themselves. Units without any weight are "
-                "not counted.",
+                f"{n} The share of units of B that are matched to the same unit of A through C and directly. Units "
+                "without any weight are not counted. By weights the way from A over C and B back to A leaves as many "
+                "in place, since matching C to B undoes matching B to C.",
             ),
         ),
     )
@@ -120,9 +120,9 @@ def _barriers(measured: Widths) -> Markup:
 def _three(measured: Widths) -> Markup:
     def paint(drawn: Figure) -> None:
         left, right = drawn.subplots(1, 2)
-        for colour, name, label in ((SERIES[1], "simplex", "worst mixture"), (SERIES[0], "middle", "mean of three")):
-            for place, style in zip(range(len(SETS)), LINE_STYLES, strict=False):
-                found = measured.of(name, place, 1)
+        for place, style in zip(range(len(SETS)), LINE_STYLES, strict=False):
+            worst, middle = measured.worst(held_out=bool(place)), measured.of("middle", place, 1)
+            for found, colour, label in ((worst, SERIES[1], "worst mixture"), (middle, SERIES[0], "mean of three")):
                 _lines(left, measured.widths, found, color=colour, linestyle=style, label=f"{label}, {SETS[place]}")
         left.axhline(CONNECTED, color=INK, linewidth=0.7, alpha=0.5)
         left.set_yscale("symlog", linthresh=CONNECTED)
@@ -146,18 +146,23 @@ def _accuracies(measured: Widths, name: str) -> list[float]:
 
 
 def _matched(measured: Widths) -> Markup:
-    names = ("through C and directly, weights", "through C and directly, activations", "back to itself over C and B")
+    names = ("by weights", "by activations")
 
     def paint(drawn: Figure) -> None:
         axis = drawn.subplots()
         for place, name in enumerate(names):
             _lines(axis, measured.widths, measured.of("agreement", place), color=SERIES[place], label=name)
         axis.set_ylim(bottom=0)
-        axis.set_title("share of units matched alike")
+        axis.set_title("share of units matched alike through C and directly")
         _of_widths(axis, measured.widths)
         axis.legend()
 
-    return chart("width-matched", "share of units that are matched alike, against width", (6.0, 3.4), paint)
+    return chart(
+        "width-matched",
+        "share of units that are matched alike through a third network and directly, against width",
+        (6.0, 3.4),
+        paint,
+    )
 
 
 def _table(measured: Widths) -> Markup:

@@ -154,10 +154,13 @@ def _figures(measured: Widths) -> dict[str, Any]:
             for number, which in enumerate(Comparison)
         },
         "three networks": {
-            f"{what} {kind}, {name}": plain(measured.of(what, place, axis))
-            for what in ("simplex", "middle", "single", "merged")
+            f"{what} {kind}, {name}": plain(found)
             for place, name in enumerate(SETS)
             for axis, kind in enumerate(("loss", "error"))
+            for what, found in (
+                ("worst", measured.worst(error=bool(axis), held_out=bool(place))),
+                *((each, measured.of(each, place, axis)) for each in ("middle", "single", "merged")),
+            )
         },
         "matched alike": {
             name: plain(measured.of("agreement", place))

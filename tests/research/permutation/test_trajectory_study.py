@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from detector.research.studies import Study
 
 OPTIONS = TrajectoryOptions(
-    images=labelled_digits(), networks=NetworkOptions(epochs=5), width=24, pairs=2, at=(0, 1, 5), points=5
+    images=labelled_digits().take(range(700)),
+    networks=NetworkOptions(epochs=5),
+    width=24,
+    pairs=2,
+    at=(0, 1, 5),
+    points=5,
 )
 
 

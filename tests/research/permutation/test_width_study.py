@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from detector.research.studies import Study
 
 OPTIONS = WidthOptions(
-    images=labelled_digits(),
+    images=labelled_digits().take(range(700)),
     networks=NetworkOptions(epochs=5),
     widths=(4, 32),
     triples=2,
