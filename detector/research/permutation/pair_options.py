@@ -87,5 +87,5 @@ class PairOptions:
 
     def setting(self, train: LabelledImages, held_out: LabelledImages) -> Setting:
         """What lines between them are measured on."""
-        parts = (images.head(self.measured) for images in (train, held_out))
-        return Setting(self.recipes(train)[0], *parts, self.points)
+        recipe, most = self.recipes(train)[0], self.measured
+        return Setting(recipe, train.head(most), held_out.head(most), self.points)
