@@ -112,7 +112,8 @@ def kernel_charts(found: Aligned) -> dict[str, Markup]:
             axis.set_title(f"{title}, n = {found.pairs} pairs; without: {without:.2g}")
         axes[0].set_yticks(range(len(names)), names)
         axes[0].invert_yaxis()
-        axes[1].legend()
+        handles, labels = axes[0].get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside lower center", ncols=2)
 
     return {"barriers": chart("kernels-barriers", "barriers left by each way of matching units", (8.6, 3.6), paint)}
 
@@ -145,7 +146,7 @@ def kernel_section(found: Aligned, charts: Mapping[str, Markup]) -> Section:
                         for place in range(len(SETS))
                     ),
                     f"{found.of('cosine', method).mean():.3f}",
-                    f"{found.of('seconds', method).mean():.2g}",
+                    numbers.NOTHING if method is NONE else f"{found.of('seconds', method).mean():.2g}",
                 ]
                 for method in METHODS
             ],
