@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from detector.research.permutation.kernel_study import KernelOptions
 from detector.research.permutation.networks import NetworkOptions
+from detector.research.permutation.pruning_study import PruningOptions
 from detector.research.permutation.trajectory_study import TrajectoryOptions
 from detector.research.permutation.width_study import WidthOptions
 
 if TYPE_CHECKING:
     from detector.training.data import LabelledImages
+
+
+class _Sized(Protocol):
+    """Options of a study."""
+
+    def small(self) -> Self:
+        """The same for seconds."""
+        ...
+
+
+_O = TypeVar("_O", bound=_Sized)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,23 +63,31 @@ class PermutationOptions:
     @property
     def of_widths(self) -> WidthOptions:
         """What is compared at every width."""
-        whole = WidthOptions(
-            images=self.images,
-            networks=self.networks,
-            widths=self.widths,
-            triples=self.triples,
-            points=self.points,
-            seed=self.seed,
+        return self._small_or_whole(
+            WidthOptions(
+                images=self.images,
+                networks=self.networks,
+                widths=self.widths,
+                triples=self.triples,
+                points=self.points,
+                seed=self.seed,
+            )
         )
-        return whole.small() if self.quick else whole
 
     @property
     def of_trajectories(self) -> TrajectoryOptions:
         """What is followed over training."""
-        whole = TrajectoryOptions(
-            images=self.images, networks=self.networks, width=self.width, points=self.points, seed=self.seed
-        )
-        return whole.small() if self.quick else whole
+        return self._small_or_whole(TrajectoryOptions(**self._of_one_width()))
+
+    @property
+    def of_pruning(self) -> PruningOptions:
+        """What is pruned."""
+        return self._small_or_whole(PruningOptions(**self._of_one_width()))
+
+    @property
+    def of_kernels(self) -> KernelOptions:
+        """What is aligned in every way."""
+        return self._small_or_whole(KernelOptions(**self._of_one_width()))
 
     def to_json(self) -> dict[str, Any]:
         """All values, JSON-ready; images by their digest."""
@@ -75,3 +96,9 @@ class PermutationOptions:
             "widths": list(self.widths),
             **self.networks.to_json(),
         }
+
+    def _of_one_width(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("images", "networks", "width", "points", "seed")}
+
+    def _small_or_whole(self, whole: _O) -> _O:
+        return whole.small() if self.quick else whole
