@@ -1,0 +1,170 @@
+"""A transfer from end to end: measure, decide, write the bundle that follows, and say why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from detector.bundle.contents import REPORT
+from detector.bundle.writing import check_free
+from detector.calibration.pipeline import calibrate
+from detector.errors import AnalysisError, BundleError
+from detector.transfer.alignment import aligned_inputs, find_alignment
+from detector.transfer.answers import answer_findings
+from detector.transfer.connection import barrier_findings, detection_findings
+from detector.transfer.decision import Choice, Decision, decide
+from detector.transfer.evidence import Evidence
+from detector.transfer.measuring import TransferMeasurements
+from detector.transfer.rates import rate_findings
+from detector.transfer.recalibration import calibrate_command, options_of
+from detector.transfer.report import render_report
+from detector.transfer.shifts import shift_findings
+from detector.transfer.thresholds import new_rate_findings, new_thresholds, room_finding
+from detector.transfer.writing import transferred, write_transferred
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from detector.progress import Progress
+    from detector.transfer.alignment import Alignment
+    from detector.transfer.inputs import TransferInputs
+    from detector.transfer.options import TransferOptions
+    from detector.transfer.recalibration import Sources
+
+FIGURES = "transfer.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferResult:
+    """A finished transfer.
+
+    Args:
+        decision: What became of the calibration.
+        evidence: Why.
+        bundle: The bundle that was written; None where it is to be calibrated anew, and was not.
+        digest: Its digest.
+        command: What calibrates anew.
+        report: The folder of report and figures.
+    """
+
+    decision: Decision
+    evidence: Evidence
+    bundle: Path | None
+    digest: str | None
+    command: str
+    report: Path
+
+
+def transfer(
+    inputs: TransferInputs,
+    options: TransferOptions,
+    sources: Sources,
+    *,
+    progress: Progress,
+    report: Path | None = None,
+    recalibrate: bool = False,
+    overwrite: bool = False,
+    threads: int | None = None,
+) -> TransferResult:
+    """Carry a calibration over as far as the evidence allows.
+
+    Finished work is kept beside the bundle to make in ``.<name>.work`` until the end; a transfer that was interrupted
+    goes on from it.
+
+    Args:
+        inputs: What is carried over to what, and the sample.
+        options: Where the bars are.
+        sources: What the user named; `sources.out` is the bundle to make.
+        progress: Watches.
+        report: The folder of report and figures; None takes ``<out>-transfer`` beside the bundle.
+        recalibrate: Whether to calibrate anew at once where nothing can be carried over.
+        overwrite: Replace a bundle that is there.
+        threads: CPU threads of a classifier that is exported here.
+
+    Raises:
+        BundleError: `out` is taken or can't be written.
+        CalibrationError: It was to be calibrated anew, and the data does not fit that.
+    """
+    out = sources.out
+    check_free(out, overwrite=overwrite)
+    folder = report or out.with_name(f"{out.name}-transfer")
+    inputs, alignment = _aligned(inputs, options, progress, threads)
+    measured = TransferMeasurements(inputs, options, out.parent / f".{out.name}.work", progress)
+    evidence = _evidence(measured, alignment)
+    decision = decide(evidence)
+    thresholds = new_thresholds(measured) if decision.choice is Choice.RE_THRESHOLD else None
+    if thresholds is not None:
+        evidence = Evidence((*evidence, *new_rate_findings(measured, thresholds)))
+        for warning in thresholds.warnings:
+            progress.note(f"warning: {warning}")
+    command = calibrate_command(inputs.bundle.manifest, sources)
+    page = render_report(measured, decision, evidence, thresholds, command)
+    digest = None
+    if decision.choice is not Choice.RECALIBRATE:
+        bundle = transferred(measured, decision, evidence, thresholds)
+        digest = write_transferred(out, bundle, measured, page, overwrite=overwrite)
+    elif recalibrate:
+        made = calibrate(inputs.new, options_of(inputs.bundle.manifest), out, progress=progress, overwrite=overwrite)
+        digest = made.digest
+    result = TransferResult(
+        decision=decision,
+        evidence=evidence,
+        bundle=out if digest else None,
+        digest=digest,
+        command=command,
+        report=folder,
+    )
+    _write(folder, page, result, inputs)
+    measured.store.clear()
+    return result
+
+
+def _aligned(
+    inputs: TransferInputs, options: TransferOptions, progress: Progress, threads: int | None
+) -> tuple[TransferInputs, Alignment | str]:
+    """The alignment of the two networks, or why there is none; and the new one aligned, where that helps the scorer."""
+    try:
+        alignment = find_alignment(inputs, options)
+        if options.align and inputs.bundle.manifest.plan.tapped and alignment.moved:
+            inputs = aligned_inputs(alignment, inputs, threads=threads)
+            progress.note(f"classifier: {inputs.new.loaded.notes[-1]}")
+    except AnalysisError as error:
+        progress.note(f"alignment: {error}")
+        return inputs, str(error)
+    return inputs, alignment
+
+
+def _evidence(measured: TransferMeasurements, alignment: Alignment | str) -> Evidence:
+    return Evidence(
+        (
+            *answer_findings(measured),
+            *rate_findings(measured),
+            *shift_findings(measured),
+            *barrier_findings(measured, alignment),
+            *detection_findings(measured),
+            room_finding(measured),
+        )
+    )
+
+
+def _write(folder: Path, page: str, result: TransferResult, inputs: TransferInputs) -> None:
+    sample, loaded = inputs.sample, inputs.new.loaded
+    fields = {
+        "decision": result.decision.to_json(),
+        "evidence": [finding.to_json() for finding in result.evidence],
+        "from": inputs.bundle.digest,
+        "to": {"source_sha256": loaded.source_digest, "notes": list(loaded.notes)},
+        "images": {"sha256": sample.digest, "count": len(sample), "skipped": len(sample.skipped)},
+        "bundle": None if result.bundle is None else {"path": str(result.bundle), "digest": result.digest},
+        "calibrate": result.command,
+    }
+    figures = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in ((FIGURES, figures), (REPORT, page)):
+            part = folder / f".{name}.part"
+            part.write_text(text, encoding="utf-8")
+            part.replace(folder / name)
+    except OSError as error:
+        raise BundleError(f"{folder}: the report can't be written: {error}") from error
