@@ -19,7 +19,7 @@ from detector.research.permutation.matching import MatchingOptions, match_weight
 from detector.research.permutation.spec import permuted
 from detector.research.permutation.tracing import derive_spec
 from detector.training.data import LabelledImages
-from detector.transfer.architecture import program_of, renamed_state, under_names
+from detector.transfer.architecture import program_of, state_under
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def find_alignment(inputs: TransferInputs, options: TransferOptions) -> Alignmen
     example = torch.from_numpy(inputs.canonical()[:_EXAMPLES])
     old = program_of(inputs.old_gradients, example, name="the old classifier")
     new = program_of(inputs.new.gradients, example, name="the new classifier")
-    state = under_names(old, new, renamed_state(old, new))
+    state = state_under(old, new, example)
     spec = derive_spec(old, example, name="the old classifier")
     matching = MatchingOptions(restarts=options.restarts, seed=options.seed)
     return Alignment(old, spec, state, match_weights(spec, [old.state], [state], matching).permutations)

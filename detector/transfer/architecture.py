@@ -1,8 +1,8 @@
-"""Two programs of one architecture, whatever their layers are called: told by their operations, one by one."""
+"""Two programs of one architecture, whatever their layers are called: told by what they compute."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import nn
@@ -49,72 +49,54 @@ def program_of(classifier: TorchClassifier, example: Tensor, *, name: str) -> Pr
     return Program.of(_Canonical(classifier), example, name=name)
 
 
-def renamed_state(reference: Program, other: Program) -> dict[str, str]:
-    """How the tensors of one program are called in another of the same architecture.
+def state_under(reference: Program, other: Program, example: Tensor) -> State:
+    """The tensors of one network under the names that another of the same architecture has for them.
 
-    Returns:
-        By the name in `reference`, the name in `other`.
+    They are paired by name where the names are the same, else in the order in which they are first used; axes of length
+    1 make no difference. That they are paired right is proved: the reference with the other's tensors has to answer
+    like the other.
+
+    Args:
+        reference: Whose names are wanted.
+        other: Whose tensors are wanted.
+        example: As for `program_of`.
 
     Raises:
-        AnalysisError: They do not do the same operations in the same order on tensors of the same shapes; the message
-            says where they part.
+        AnalysisError: The architectures differ; the message says where it shows.
     """
-    (steps, inputs), (other_steps, other_inputs) = _taken_down(reference), _taken_down(other)
-    for place, (one, two) in enumerate(zip(steps, other_steps, strict=False)):
-        if one != two:
-            raise AnalysisError(f"they are of different architectures: operation {place} is {one[0]}, and {two[0]}")
-    if len(steps) != len(other_steps):
-        raise AnalysisError(f"they are of different architectures: {len(steps)} and {len(other_steps)} operations")
-    names = {}
-    for one_name, other_name in zip(inputs, other_inputs, strict=True):
-        if (one_name in reference.state) != (other_name in other.state):
-            raise AnalysisError(f"they are of different architectures: {one_name} is a constant in one of them")
-        found, wanted = _tensor(other, other_name), _tensor(reference, one_name)
-        if found.shape != wanted.shape:
-            raise AnalysisError(
-                f"they are of different architectures: {one_name} has the shape {tuple(wanted.shape)}, and "
-                f"{tuple(found.shape)}"
-            )
-        if one_name in reference.state:
-            names[one_name] = other_name
-        elif not torch.equal(found, wanted):
-            raise AnalysisError(f"they have different constants ({one_name}), between which nothing can be mixed")
-    return names
+    ours, theirs = _used(reference), _used(other)
+    names = list(zip(ours, ours if set(ours) == set(theirs) else theirs, strict=False))
+    if len(ours) != len(theirs):
+        raise AnalysisError(f"{_DIFFERENT}: one uses {len(ours)} tensors, the other {len(theirs)}")
+    for one, two in names:
+        wanted, found = tuple(reference.state[one].shape), tuple(other.state[two].shape)
+        if [size for size in found if size > 1] != [size for size in wanted if size > 1]:
+            raise AnalysisError(f"{_DIFFERENT}: {one} has the shape {wanted}, and the other's {two} {found}")
+    # What no operation reads, such as a count of batches, is the reference's.
+    state = {**reference.state, **{one: other.state[two].reshape(reference.state[one].shape) for one, two in names}}
+    with torch.no_grad():
+        answers, wanted_answers = reference.logits(example, state), other.logits(example)
+    limit = _TOLERANCE * max(float(wanted_answers.std()), 1e-6)
+    if answers.shape != wanted_answers.shape or not bool((answers - wanted_answers).abs().max() <= limit):
+        raise AnalysisError(f"{_DIFFERENT}: one with the other's tensors, which fit, answers otherwise")
+    return state
 
 
-def under_names(reference: Program, other: Program, names: dict[str, str]) -> State:
-    """The state of another program under the names of a reference, given `renamed_state`.
-
-    What no operation reads, such as a count of batches, is the reference's.
-    """
-    return {name: other.state[names[name]] if name in names else value for name, value in reference.state.items()}
+_DIFFERENT: Final = "they are of different architectures"
+_TOLERANCE: Final = 1e-3  # of the spread of the outputs: float32 sums in another order
 
 
-def _tensor(program: Program, name: str) -> Tensor:
-    return program.state[name] if name in program.state else program.constants[name]
+def _used(program: Program) -> list[str]:
+    """The network's own tensors in the order in which operations first read them."""
+    places = [node for node in program.graph.graph.nodes if node.op == "placeholder"]
+    named = dict(zip(places, program.inputs, strict=True))
+    read = (source for node in program.graph.graph.nodes for source in _arguments(node) if source in named)
+    names = (named[source] for source in read)
+    return list(dict.fromkeys(name for name in names if name is not None and name in program.state))
 
 
-def _taken_down(program: Program) -> tuple[list[tuple[str, Any]], list[str]]:
-    """All operations with their arguments, in which inputs and results are numbered; and the inputs in that order."""
-    names = dict(
-        zip((node for node in program.graph.graph.nodes if node.op == "placeholder"), program.inputs, strict=True)
-    )
-    numbers: dict[Node, str] = {}
-    inputs: list[str] = []
-
-    def number(node: Node) -> str:
-        if node not in numbers:
-            name = names[node]
-            numbers[node] = "images" if name is None else f"tensor {len(inputs)}"
-            if name is not None:
-                inputs.append(name)
-        return numbers[node]
-
-    steps: list[tuple[str, Any]] = []
-    for node in program.graph.graph.nodes:
-        if node.op == "placeholder":
-            continue
-        arguments = repr(torch.fx.node.map_arg((node.args, dict(node.kwargs)), number))
-        numbers[node] = f"result {len(steps)}"
-        steps.append((str(node.target), arguments))
-    return steps, inputs
+def _arguments(node: Node) -> list[Node]:
+    """The nodes that one reads, in the order in which it is given them."""
+    found: list[Node] = []
+    torch.fx.node.map_arg((node.args, dict(node.kwargs)), found.append)
+    return found

@@ -82,7 +82,7 @@ def detection_findings(measured: TransferMeasurements) -> list[Finding]:
         which = OLD_CLASSIFIER if inputs.old_gradients is None else NEW_CLASSIFIER
         return [_unmeasured(Subject.DETECTION, f"detection can't be measured: the {which} classifier has no gradients")]
     rows = np.flatnonzero((old.predicted == measured.labels) & (new.predicted == measured.labels))
-    rows = rows[: measured.options.attack_images]
+    rows = np.random.default_rng(measured.options.seed).permutation(rows)[: measured.options.attack_images]
     sides = {
         OLD_CLASSIFIER: _Side(inputs.old.classifier, inputs.old_gradients, measured.bundle.parts.prototypes),
         NEW_CLASSIFIER: _Side(inputs.classifier, inputs.new.gradients, measured.prototypes),

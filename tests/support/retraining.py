@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 QUICK: Final = TransferOptions(attack_images=40, barrier_points=5)
 _STEPS: Final = 300
 _TUNING_STEPS: Final = 20
+_FURTHER_STEPS: Final = 100
 
 
 def old_module(digits: EmbeddedDefault) -> nn.Module:
@@ -46,6 +47,11 @@ def old_module(digits: EmbeddedDefault) -> nn.Module:
 def fine_tuned(digits: EmbeddedDefault, file: Path) -> Path:
     """Trained for a little longer, gently."""
     return _trained(digits, old_module(digits), _TUNING_STEPS, 1e-5, file)
+
+
+def trained_further(digits: EmbeddedDefault, file: Path) -> Path:
+    """Trained on, at a rate that changes its answers."""
+    return _trained(digits, old_module(digits), _FURTHER_STEPS, 1e-3, file)
 
 
 def another_seed(digits: EmbeddedDefault, file: Path) -> Path:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAKERS = {
     "fine-tuned": retraining.fine_tuned,
+    "trained further": retraining.trained_further,
     "another seed": retraining.another_seed,
     "another architecture": retraining.another_architecture,
     "broken": retraining.broken,

@@ -10,11 +10,14 @@ import pytest
 
 from detector import Detector, read_bundle
 from detector.bundle.contents import REPORT
+from detector.calibration.split import split_images
+from detector.errors import CalibrationError
 from detector.transfer.connection import ALIGNED, NAIVE
 from detector.transfer.decision import Choice
 from detector.transfer.evidence import Subject
 from detector.transfer.pipeline import FIGURES
 from detector.verdicts import Verdict
+from tests.support.retraining import transfer_inputs, transferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     Results = Callable[[str], TransferResult]
 
-CARRIED_OVER = ("same", "disguised", "fine-tuned")
+CARRIED_OVER = ("same", "disguised", "fine-tuned", "trained further")
 
 
 def _figure(result: TransferResult, subject: Subject, detail: str = "") -> float:
@@ -55,12 +58,51 @@ def test_units_in_another_order_are_the_same_function_and_the_barrier_says_so_on
     assert _figure(found, Subject.BARRIER, NAIVE) > 0.1
 
 
-def test_a_gently_tuned_classifier_keeps_its_prototypes(result_of: Results) -> None:
+def test_a_gently_tuned_classifier_keeps_everything(result_of: Results) -> None:
     found = result_of("fine-tuned")
-    assert found.decision.choice in {Choice.KEEP, Choice.RE_THRESHOLD}
+    assert found.decision.choice is Choice.KEEP
     assert 0.98 < _figure(found, Subject.AGREEMENT) <= 1
     assert _figure(found, Subject.CANARIES) > 0
     assert _figure(found, Subject.PROTOTYPES) >= 0.95
+
+
+def test_a_classifier_that_was_trained_further_gets_new_thresholds_from_images_that_do_not_check_them(
+    result_of: Results, inputs_for: Callable[[str], TransferInputs]
+) -> None:
+    found, inputs = result_of("trained further"), inputs_for("trained further")
+    assert found.decision.choice is Choice.RE_THRESHOLD
+    assert set(found.decision.against) == {Choice.KEEP}
+    rate = found.evidence.get(Subject.RATE, Verdict.SUSPECT.value)
+    anew = found.evidence.get(Subject.NEW_RATE, Verdict.SUSPECT.value)
+    assert rate is not None
+    assert anew is not None
+    assert rate.low is not None
+    assert anew.low is not None
+    assert anew.high is not None
+    assert rate.low > 0.05, "at the old thresholds far more benign images are flagged than promised"
+    assert anew.low <= 0.05 <= anew.high
+    assert found.bundle is not None
+    detector = Detector.load(found.bundle)
+    calibration = detector.bundle.parts.calibration
+    split = split_images(inputs.sample.labels, 0.5, 0) if inputs.sample.labels is not None else None
+    assert split is not None
+    scored = detector.score(inputs.sample.pixels)
+    np.testing.assert_allclose(calibration.scores, scored.scores[split.calibration], rtol=1e-3)
+    np.testing.assert_array_equal(calibration.classes, scored.predicted[split.calibration])
+    flagged = scored.p_values[split.fit] <= detector.bundle.manifest.rates.suspect
+    assert flagged.mean() == anew.figure
+    assert detector.bundle.manifest.calibration.images == len(split.calibration)
+    seen = {image.tobytes() for image in inputs.canonical()[split.calibration]}
+    assert all(image.tobytes() in seen for image in detector.bundle.canaries.images)
+
+
+def test_images_that_set_thresholds_are_known_to_the_bundle_they_set_them_for(
+    result_of: Results, digits: EmbeddedDefault, retrained: Callable[[str], Path], sample: Path
+) -> None:
+    bundle = result_of("trained further").bundle
+    assert bundle is not None
+    with pytest.raises(CalibrationError, match="is one of the bundle's canaries"):
+        transfer_inputs(digits, bundle, retrained("trained further"), sample)
 
 
 @pytest.mark.parametrize("name", ["another seed", "broken", "another architecture"])
@@ -140,8 +182,6 @@ def test_nothing_is_left_beside_what_was_made(result_of: Results) -> None:
 def test_a_recalibration_that_is_asked_for_is_done(
     inputs_for: Callable[[str], TransferInputs], digits: EmbeddedDefault, tmp_path: Path
 ) -> None:
-    from tests.support.retraining import transferred
-
     found = transferred(inputs_for("another seed"), tmp_path / "anew", recalibrate=True)
     assert found.decision.choice is Choice.RECALIBRATE
     assert found.bundle is not None
