@@ -68,10 +68,19 @@ def another_architecture(digits: EmbeddedDefault, file: Path) -> Path:
 
 def broken(digits: EmbeddedDefault, file: Path) -> Path:
     """The old network with as much noise on its weights as they are large: right on some images."""
+    return _noisy(digits, 1.0, file)
+
+
+def blinding(digits: EmbeddedDefault, file: Path) -> Path:
+    """The old network with less noise on its weights: it classifies, and its scorer sees nothing."""
+    return _noisy(digits, 0.6, file)
+
+
+def _noisy(digits: EmbeddedDefault, share: float, file: Path) -> Path:
     module, generator = old_module(digits), torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.add_(parameter.std() * torch.randn(parameter.shape, generator=generator))
+            parameter.add_(share * parameter.std() * torch.randn(parameter.shape, generator=generator))
     return saved(module, file)
 
 

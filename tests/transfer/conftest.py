@@ -25,6 +25,7 @@ MAKERS = {
     "another seed": retraining.another_seed,
     "another architecture": retraining.another_architecture,
     "broken": retraining.broken,
+    "blinding": retraining.blinding,
     "disguised": retraining.disguised,
 }
 

@@ -105,6 +105,16 @@ def test_images_that_set_thresholds_are_known_to_the_bundle_they_set_them_for(
         transfer_inputs(digits, bundle, retrained("trained further"), sample)
 
 
+def test_a_straight_line_to_a_network_that_blinds_the_scorer_carries_nothing_over(result_of: Results) -> None:
+    found = result_of("blinding")
+    assert found.decision.choice is Choice.RECALIBRATE
+    assert _figure(found, Subject.PROTOTYPES) == 1
+    assert _figure(found, Subject.BARRIER, ALIGNED) == pytest.approx(0, abs=1e-9)
+    assert _figure(found, Subject.DETECTION, "drop") > 0.2
+    (reason,) = found.decision.against[Choice.RE_THRESHOLD]
+    assert reason.startswith("lost detection would have to be at most 0.03 between the intervals")
+
+
 @pytest.mark.parametrize("name", ["another seed", "broken", "another architecture"])
 def test_nothing_is_carried_over_to_quite_another_classifier(result_of: Results, name: str) -> None:
     found = result_of(name)
