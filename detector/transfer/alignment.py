@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from detector.transfer.options import TransferOptions
 
 _EXAMPLES = 4
+_PROBES = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,7 @@ def aligned_inputs(alignment: Alignment, inputs: TransferInputs, *, threads: int
         loaded = tapped(made, threads=threads)
     except ClassifierError as error:
         raise AnalysisError(f"the aligned network can't be exported: {error}") from error
-    apart = disagreement(inputs.classifier, loaded.classifier, inputs.canonical()[:256])
+    apart = disagreement(inputs.classifier, loaded.classifier, inputs.canonical()[:_PROBES])
     if apart > AGREEMENT:
         raise AnalysisError(f"the aligned network answers differently, by {apart:.1%}")
     note = f"its units stand where the old classifier's do ({alignment.moved:.0%} of them changed places)"

@@ -83,6 +83,8 @@ def detection_findings(measured: TransferMeasurements) -> list[Finding]:
         return [_unmeasured(Subject.DETECTION, f"detection can't be measured: the {which} classifier has no gradients")]
     rows = np.flatnonzero((old.predicted == measured.labels) & (new.predicted == measured.labels))
     rows = np.random.default_rng(measured.options.seed).permutation(rows)[: measured.options.attack_images]
+    if len(rows) < _FEWEST:
+        return [_unmeasured(Subject.DETECTION, "detection can't be measured: both classifiers are right on no images")]
     sides = {
         OLD_CLASSIFIER: _Side(inputs.old.classifier, inputs.old_gradients, measured.bundle.parts.prototypes),
         NEW_CLASSIFIER: _Side(inputs.classifier, inputs.new.gradients, measured.prototypes),

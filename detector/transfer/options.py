@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 ATTACK = pgd(2)
 """Cheap, and as shallow as moves images: a deeper one is told from benign images whatever the classifier."""
-_SHARES = ("kept_share", "significance", "error_barrier", "detection_drop", "calibration_share")
+_SHARES = ("kept_share", "significance", "error_barrier", "detection_drop")
+_LEAST_PART = 0.1  # of the sample
 _COUNTS = ("attack_images", "barrier_images", "restarts")
 _FEWEST_POINTS = 3
 
@@ -31,7 +32,7 @@ class TransferOptions:
             and no class may have a rate above this many times the target.
         error_barrier: Below it two aligned networks count as connected, share of images.
         detection_drop: The AUROC may fall by so much.
-        calibration_share: Of the images, that set new thresholds; the others check them.
+        calibration_share: Of the images, that set new thresholds; the others check them. From 0.1 to 0.9.
         attack: What detection is measured with; its budget grows until it moves half of the images.
         attack_images: Images that are attacked, at most.
         barrier_images: Images that the function barrier is measured on, at most.
@@ -64,6 +65,11 @@ class TransferOptions:
         for name in _SHARES:
             if not 0 < getattr(self, name) < 1:
                 raise CalibrationError(f"transfer: {name} must lie between 0 and 1, not {getattr(self, name)}")
+        if not _LEAST_PART <= self.calibration_share <= 1 - _LEAST_PART:
+            raise CalibrationError(
+                f"transfer: calibration_share must lie in {_LEAST_PART}..{1 - _LEAST_PART}, not "
+                f"{self.calibration_share}"
+            )
         for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise CalibrationError(f"transfer: {name} must be at least 1, not {getattr(self, name)}")

@@ -89,14 +89,17 @@ def transfer(
     out = sources.out
     check_free(out, overwrite=overwrite)
     folder = report or out.with_name(f"{out.name}-transfer")
-    inputs, alignment = _aligned(inputs, options, progress, threads)
-    measured = TransferMeasurements(inputs, options, out.parent / f".{out.name}.work", progress)
+    alignment = _alignment(inputs, options, progress)
+    aligned = _aligned(alignment, inputs, options, progress, threads)
+    measured = TransferMeasurements(aligned, options, out.parent / f".{out.name}.work", progress)
     evidence = _evidence(measured, alignment)
     decision = decide(evidence)
     thresholds = new_thresholds(measured) if decision.choice is Choice.RE_THRESHOLD else None
     if thresholds is not None:
-        evidence = Evidence((*evidence, *new_rate_findings(measured, thresholds)))
-        for warning in thresholds.warnings:
+        checked = new_rate_findings(measured, thresholds)
+        evidence = Evidence((*evidence, *checked))
+        above = [one.sentence for one in checked if one.low is not None and one.bar is not None and one.low > one.bar]
+        for warning in (*thresholds.warnings, *above):
             progress.note(f"warning: {warning}")
     command = calibrate_command(inputs.bundle.manifest, sources)
     page = render_report(measured, decision, evidence, thresholds, command)
@@ -115,24 +118,37 @@ def transfer(
         command=command,
         report=folder,
     )
-    _write(folder, page, result, inputs)
+    _write(folder, page, result, aligned)
     measured.store.clear()
     return result
 
 
-def _aligned(
-    inputs: TransferInputs, options: TransferOptions, progress: Progress, threads: int | None
-) -> tuple[TransferInputs, Alignment | str]:
-    """The alignment of the two networks, or why there is none; and the new one aligned, where that helps the scorer."""
+def _alignment(inputs: TransferInputs, options: TransferOptions, progress: Progress) -> Alignment | str:
+    """How the two networks' units match, or why that can't be said."""
     try:
-        alignment = find_alignment(inputs, options)
-        if options.align and inputs.bundle.manifest.plan.tapped and alignment.moved:
-            inputs = aligned_inputs(alignment, inputs, threads=threads)
-            progress.note(f"classifier: {inputs.new.loaded.notes[-1]}")
+        return find_alignment(inputs, options)
     except AnalysisError as error:
         progress.note(f"alignment: {error}")
-        return inputs, str(error)
-    return inputs, alignment
+        return str(error)
+
+
+def _aligned(
+    alignment: Alignment | str,
+    inputs: TransferInputs,
+    options: TransferOptions,
+    progress: Progress,
+    threads: int | None,
+) -> TransferInputs:
+    """The new network with its units where the old one's are, where the scorer reads them by their numbers."""
+    if isinstance(alignment, str) or not (options.align and inputs.bundle.manifest.plan.tapped and alignment.moved):
+        return inputs
+    try:
+        aligned = aligned_inputs(alignment, inputs, threads=threads)
+    except AnalysisError as error:
+        progress.note(f"alignment: its units are left as they are: {error}")
+        return inputs
+    progress.note(f"classifier: {aligned.new.loaded.notes[-1]}")
+    return aligned
 
 
 def _evidence(measured: TransferMeasurements, alignment: Alignment | str) -> Evidence:

@@ -152,6 +152,7 @@ def test_a_place_that_is_taken(inputs_for: Inputs, tmp_path: Path) -> None:
     [
         ({"kept_share": 0.0}, "kept_share"),
         ({"significance": 1.0}, "significance"),
+        ({"calibration_share": 0.95}, "calibration_share"),
         ({"error_barrier": -0.1}, "error_barrier"),
         ({"attack_images": 0}, "attack_images"),
         ({"restarts": 0}, "restarts"),
