@@ -16,6 +16,7 @@ from detector.classifiers.torch import TorchClassifier
 from detector.errors import AnalysisError, ClassifierError
 from detector.research.permutation.barriers import barrier, line
 from detector.research.permutation.matching import MatchingOptions, match_weights
+from detector.research.permutation.normalisation import has_statistics
 from detector.research.permutation.spec import permuted
 from detector.research.permutation.tracing import derive_spec
 from detector.training.data import LabelledImages
@@ -95,7 +96,11 @@ def find_alignment(inputs: TransferInputs, options: TransferOptions) -> Alignmen
 def function_barrier(
     alignment: Alignment, inputs: TransferInputs, split: Split, options: TransferOptions, progress: Progress
 ) -> FunctionBarrier:
-    """Measure the barrier on one part of the sample; batch norms of mixtures are measured on the other."""
+    """Measure the barrier on one part of the sample.
+
+    Where there are batch norms it is measured twice: with the mixture of their statistics, which is right for networks
+    that are nearly the same, and with statistics measured anew on the other part. The lower error barrier counts.
+    """
     labels = inputs.sample.labels
     assert labels is not None, "load_transfer_inputs refuses images without labels"
     classes = len(inputs.bundle.manifest.labels)
@@ -104,13 +109,20 @@ def function_barrier(
     data, statistics = (
         LabelledImages(images[rows[:most]], labels[rows[:most]], classes) for rows in (split.fit, split.calibration)
     )
-    found = []
-    with progress.stage("Function barrier", 2 * options.barrier_points) as advance:
-        for state in (alignment.new, alignment.aligned):
+    ways = (None, statistics) if has_statistics(alignment.program) else (None,)
+    points = line(options.barrier_points)
+    different = [alignment.new, alignment.aligned] if alignment.moved else [alignment.new]
+    with progress.stage("Function barrier", len(different) * len(ways) * len(points)) as advance:
+
+        def lowest(state: State) -> Barrier:
             states = [alignment.program.state, state]
-            points = line(options.barrier_points)
-            found.append(barrier(alignment.program, states, points, data, statistics=statistics, on_progress=advance))
-    return FunctionBarrier(*found)
+            found = (
+                barrier(alignment.program, states, points, data, statistics=way, on_progress=advance) for way in ways
+            )
+            return min(found, key=lambda one: one.error)
+
+        measured = [lowest(state) for state in different]
+    return FunctionBarrier(naive=measured[0], aligned=measured[-1])
 
 
 class _Network(nn.Module):
