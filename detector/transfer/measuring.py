@@ -164,7 +164,8 @@ class TransferMeasurements:
         (done,) = run_stages([Stage(f"{which} profiles", job)], self.store, runner, self.progress)
         readable = self.misfit is None or which == "old"
         features = done.arrays["features"]
-        summaries = {name.removeprefix(_SUMMARY): v for name, v in done.arrays.items() if name.startswith(_SUMMARY)}
+        names = sorted(name for name in done.arrays if name.startswith(_SUMMARY))  # found work comes in another order
+        summaries = {name.removeprefix(_SUMMARY): done.arrays[name] for name in names}
         scores = self.scorer.score(features) if readable else None
         return Walked(done.arrays["logits"], features, summaries, scores)
 
