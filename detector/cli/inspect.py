@@ -122,12 +122,13 @@ def _add_provenance(facts: Facts, provenance: Any) -> None:
 
 def _add_transfer(facts: Facts, transfer: Mapping[str, Any]) -> None:
     """Where a bundle was carried over from, and what the decision rests on."""
-    decision = transfer.get("decision", {})
+    decision = transfer.get("decision")
+    taken = decision if isinstance(decision, dict) else {}
     lineage = [transfer.get("from"), *transfer.get("before", ())]
-    facts.add("  transfer", f"{decision.get('choice')}, from bundle {_brief(lineage)}", "dim")
-    facts.add("  because", str(decision.get("because")), "dim")
+    facts.add("  transfer", f"{taken.get('choice')}, from bundle {_brief(lineage)}", "dim")
+    facts.add("  because", str(taken.get("because")), "dim")
     for finding in transfer.get("evidence", ()):
-        facts.add("  evidence", str(finding.get("sentence")), "dim")
+        facts.add("  evidence", str(finding.get("sentence") if isinstance(finding, dict) else finding), "dim")
 
 
 def _brief(value: Any) -> str:
