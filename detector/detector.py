@@ -107,7 +107,7 @@ class Detector:
         self.bundle = bundle
         self._classifier, self._threads = classifier, threads
         if classifier is not None:
-            _check_fit(bundle, classifier)
+            check_fit(bundle, classifier)
         elif bundle.manifest.remote is not None:
             raise BundleError(
                 f"the bundle's classifier runs at {bundle.manifest.remote.url}: service.loading.load_detector connects "
@@ -194,8 +194,12 @@ def _bundled_classifier(bundle: Bundle, graph: bytes, threads: int | None) -> On
         raise BundleError(f"the bundle's classifier does not fit its manifest: {error}") from error
 
 
-def _check_fit(bundle: Bundle, classifier: Classifier) -> None:
-    """Refuse a classifier of other images or classes."""
+def check_fit(bundle: Bundle, classifier: Classifier) -> None:
+    """Refuse a classifier of other images or classes.
+
+    Raises:
+        ClassifierMismatchError: It takes other images, or knows another number of classes.
+    """
     if classifier.spec.shape != bundle.manifest.spec.shape or len(classifier.labels) != len(bundle.manifest.labels):
         raise ClassifierMismatchError(
             f"the classifier takes {classifier.spec.shape} and knows {len(classifier.labels)} classes; the bundle was "

@@ -73,7 +73,7 @@ class RealisedRate:
     Args:
         flagged: How many.
         total: Of how many.
-        low: Lower end of the 95 % Clopper-Pearson interval.
+        low: Lower end of the Clopper-Pearson interval, of 95 % unless another was asked for.
         high: Upper end.
     """
 
@@ -92,7 +92,7 @@ class RealisedRate:
         return self.low <= target <= self.high
 
 
-def realised_rate(flagged: int, total: int) -> RealisedRate:
-    """Count a rate, with its exact 95 % binomial interval (Clopper-Pearson); total >= 1."""
-    interval = binomtest(flagged, total).proportion_ci(0.95, method="exact")
+def realised_rate(flagged: int, total: int, confidence: float = 0.95) -> RealisedRate:
+    """Count a rate, with its exact binomial interval (Clopper-Pearson); total >= 1."""
+    interval = binomtest(flagged, total).proportion_ci(confidence, method="exact")
     return RealisedRate(flagged, total, float(interval.low), float(interval.high))

@@ -57,15 +57,19 @@ class Canaries:
         Raises:
             ClassifierMismatchError: They are not the stored ones.
         """
-        # Log-probabilities and logits differ by a constant per image, which means nothing.
-        wanted = self.logits - self.logits.mean(1, keepdims=True)
-        difference = np.abs((given - given.mean(1, keepdims=True)) - wanted).max()
-        allowed = _TOLERANCE * max(float(self.logits.std()), 1e-6)
+        difference, allowed = self.difference(given)
         if not difference <= allowed:  # NaN too
             raise ClassifierMismatchError(
                 f"the classifier does not give the answers stored at calibration (largest difference {difference:.4g}, "
                 f"allowed {allowed:.4g}): it is not the one this bundle was calibrated for; calibrate again"
             )
+
+    def difference(self, given: Float32Array) -> tuple[float, float]:
+        """How far answers are from the stored ones, at most, and how far other processors may bring them."""
+        # Log-probabilities and logits differ by a constant per image, which means nothing.
+        wanted = self.logits - self.logits.mean(1, keepdims=True)
+        found = np.abs((given - given.mean(1, keepdims=True)) - wanted).max()
+        return float(found), _TOLERANCE * max(float(self.logits.std()), 1e-6)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ def load_inputs(
     gradients: str | Path | None = None,
     state: Path | None = None,
     labels: Path | None = None,
+    names: tuple[str, ...] | None = None,
     limit: int | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -89,6 +90,7 @@ def load_inputs(
         gradients: As for `match_gradients`; None asks the classifier itself.
         state: Weights for a factory.
         labels: Class names in output order; of a remote classifier, whether it was given them.
+        names: Class names in output order that are known already; None takes the classifier's or the data's.
         limit: Most images.
         seed: Of the choice of images.
         threads: CPU threads of the classifier.
@@ -108,7 +110,7 @@ def load_inputs(
     for note in loaded.notes:
         progress.note(f"classifier: {note}")
     data = _read(images, loaded, limit, seed, progress)
-    names = _names(loaded, data, given=labels is not None)
+    names = names or _names(loaded, data, given=labels is not None)
     if data.labels is not None:
         data = align_labels(data, names)
     found = _gradients(loaded, gradients, data, progress)

@@ -25,6 +25,8 @@ from detector.classifiers.taps import add_taps, choose_taps, find_layers, remove
 from detector.errors import ClassifierError, GradientsUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from detector.classifiers.base import Classifier, Float32Array, ImageSpec
     from detector.classifiers.taps import Tap
     from detector.classifiers.torch import TorchClassifier
@@ -111,20 +113,63 @@ def load_classifier(
     """
     options = spec_options or SpecOptions()
     labels = None if labels_file is None else read_labels(labels_file)
-    torch_classifier = None
+    name = Path(source).name
     if Path(source).suffix.lower() == ".onnx":
         given = read_model(source)
         digest, given = _digest(given), remove_taps(given)  # a bundle's own classifier may be calibrated again
         spec = _graph_spec(given, options)
-    else:
-        torch_classifier = load_torch_source(source, state).classifier(options, labels=labels)
-        given, spec = export_onnx(torch_classifier), served_spec(torch_classifier.spec)
-        digest = _digest(Path(source).read_bytes() if Path(source).is_file() else given)
+        return _opened(given, spec, digest=digest, labels=labels, threads=threads, name=name)
+    found = load_torch_source(source, state).classifier(options, labels=labels)
+    file_digest = _digest(Path(source).read_bytes()) if Path(source).is_file() else None
+    return loaded_from_torch(found, name=name, digest=file_digest, labels=labels, threads=threads)
+
+
+def loaded_from_torch(
+    classifier: TorchClassifier,
+    *,
+    name: str,
+    digest: str | None = None,
+    labels: Sequence[str] | None = None,
+    threads: int | None = None,
+) -> LoadedClassifier:
+    """Bring a torch classifier into the form that serves.
+
+    Args:
+        classifier: With gradients.
+        name: What to call it.
+        digest: SHA-256, hexadecimal, of the file it came from; None takes that of the exported model.
+        labels: One name per class, where they are known.
+        threads: As for `load_classifier`.
+
+    Raises:
+        ClassifierError: It can't be exported or run.
+    """
+    given = export_onnx(classifier)
+    opened = _opened(
+        given,
+        served_spec(classifier.spec),
+        digest=digest or _digest(given),
+        labels=labels,
+        threads=threads,
+        name=name,
+    )
+    return replace(opened, torch_classifier=classifier)
+
+
+def _opened(
+    given: bytes,
+    spec: ImageSpec,
+    *,
+    digest: str,
+    labels: Sequence[str] | None,
+    threads: int | None,
+    name: str,
+) -> LoadedClassifier:
     model, notes = normalise_graph(given, spec=spec)
-    classifier = OnnxClassifier(model, spec=spec, labels=labels, threads=threads, name=Path(source).name)
+    classifier = OnnxClassifier(model, spec=spec, labels=labels, threads=threads, name=name)
     if classifier.output_kind is OutputKind.PROBABILITIES:
         notes = [*notes, "the model puts out probabilities; their logarithms are used as logits"]
-    return LoadedClassifier(classifier, model, digest, (*notes, *suspicions(classifier)), torch_classifier)
+    return LoadedClassifier(classifier, model, digest, (*notes, *suspicions(classifier)))
 
 
 def tapped(loaded: LoadedClassifier, *, threads: int | None = None) -> LoadedClassifier:

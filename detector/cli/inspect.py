@@ -13,6 +13,8 @@ from detector.cli.errors import clear_errors
 from detector.cli.facts import Facts, several
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from detector.bundle import Bundle, Manifest
 
 
@@ -110,10 +112,23 @@ def _add_provenance(facts: Facts, provenance: Any) -> None:
         if name == "tuning" and isinstance(value, dict):
             for one in value.get("decisions", ()):
                 facts.add("  tuned", f"{one.get('subject')}: {one.get('chosen')} ({one.get('why')})", "dim")
+        elif name == "transfer" and isinstance(value, dict):
+            _add_transfer(facts, value)
         elif isinstance(value, dict):
             facts.add(f"  {name}", ", ".join(f"{key} {_brief(inner)}" for key, inner in value.items()), "dim")
         else:
             facts.add(f"  {name}", _brief(value), "dim")
+
+
+def _add_transfer(facts: Facts, transfer: Mapping[str, Any]) -> None:
+    """Where a bundle was carried over from, and what the decision rests on."""
+    decision = transfer.get("decision")
+    taken = decision if isinstance(decision, dict) else {}
+    lineage = [transfer.get("from"), *transfer.get("before", ())]
+    facts.add("  transfer", f"{taken.get('choice')}, from bundle {_brief(lineage)}", "dim")
+    facts.add("  because", str(taken.get("because")), "dim")
+    for finding in transfer.get("evidence", ()):
+        facts.add("  evidence", str(finding.get("sentence") if isinstance(finding, dict) else finding), "dim")
 
 
 def _brief(value: Any) -> str:

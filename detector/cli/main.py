@@ -18,6 +18,7 @@ from detector.cli.score import score
 from detector.cli.serve import serve
 from detector.cli.token import token
 from detector.cli.train import train
+from detector.cli.transfer import transfer
 from detector.versions import project_version
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Guard a deployed image classifier: its prediction and, beside it, how likely the image is to be adversarial.",
 )
-for _command in (calibrate, evaluate, inspect, export, score, serve, client, token, train, demo):
+for _command in (calibrate, transfer, evaluate, inspect, export, score, serve, client, token, train, demo):
     app.command()(_command)
 app.add_typer(analyze, name="analyze")
 
