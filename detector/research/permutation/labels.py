@@ -65,11 +65,15 @@ def _combined(units: Units, labels: Tensor, operand: Labelled) -> Tensor:
 
 
 def labels_of(units: Units, operand: Labelled) -> Tensor:
-    """An operand's labels. Every element of a parameter is a unit, until it is tied to what it is combined with."""
-    if operand.parameter is None or operand.value.numel() > _MOST_ELEMENTS or not operand.value.is_floating_point():
+    """An operand's labels. Every element of a parameter is a unit, until it is tied to what it is combined with.
+
+    A parameter of one number is none: it does the same to all that it is combined with.
+    """
+    size = operand.value.numel()
+    if operand.parameter is None or not 1 < size <= _MOST_ELEMENTS or not operand.value.is_floating_point():
         return operand.labels
     name, operand.parameter = operand.parameter, None
-    flat = units.made(operand.value.numel(), name)
+    flat = units.made(size, name)
     units.stand(name, None, flat)
     operand.labels = torch.from_numpy(flat.reshape(operand.value.shape))
     return operand.labels

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from detector.attacks.threat_models import fgsm, pgd
+from detector.calibration.options import ScorerChoice
+from detector.embedded import read_digits
+from detector.errors import AnalysisError
+from detector.evaluation.options import EvaluationOptions
+from detector.progress import Silence
+from detector.reporting.document import document
+from detector.reporting.parts import paragraph
+from detector.research.permutation.merging_study import SEEDS, TUNED, MergingStudyOptions, study
+from detector.research.studies import Workplace
+from detector.shards.base import LocalRunner
+from detector.shards.stages import StageStore
+from detector.training.data import LabelledImages
+from tests.support.calibrating import quick_options
+from tests.support.mnist import mnist_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from detector.research.studies import Study
+
+PIXELS, LABELS = read_digits()
+DIGITS = LabelledImages(np.ascontiguousarray(PIXELS.transpose(0, 3, 1, 2)), LABELS, 10)
+
+
+GUARDS = EvaluationOptions(
+    calibration=replace(
+        quick_options(ScorerChoice.SUPERVISED),
+        attacks=(fgsm(40), pgd(40, steps=5)),
+        attack_images=40,
+        corrupted_copies=1,
+    ),
+    models=(fgsm(30), pgd(60, steps=5)),
+    attack_images=30,
+    work_per_attack=1000,
+    most_images=400,
+)
+"""Digits need larger budgets than photographs."""
+
+
+def _workplace(folder: Path) -> Workplace:
+    """One without a classifier."""
+    return Workplace(None, StageStore(folder / "stages", {}), LocalRunner(None), Silence(), folder)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Workplace, MergingStudyOptions]:
+    """A study of two small networks of digits, guards and all."""
+    workplace = _workplace(tmp_path_factory.mktemp("merging"))
+    options = MergingStudyOptions(images=DIGITS, architecture="mlp-64", networks=2, epochs=20, points=3, guards=GUARDS)
+    return study(workplace, options), workplace, options
+
+
+def test_families_are_merged_and_guarded(done: tuple[Study, Workplace, MergingStudyOptions]) -> None:
+    found, workplace, _ = done
+    families = found.figures["families"]
+    assert set(families) == {SEEDS, TUNED}
+    json.dumps(found.figures, allow_nan=False)
+    for name, family in families.items():
+        assert min(family["accuracy"].values()) > 0.85, name
+        guards = family["guards"]
+        assert guards["single networks"] == 2
+        assert guards["figures"]["ensemble"]["forwards"] == 2 * guards["figures"]["merged"]["forwards"]
+        for file in ("network-1", "network-2", "merged", "ensemble"):
+            assert (workplace.folder / "merging" / name.replace(" ", "-") / f"{file}.pt2").is_file()
+
+
+def test_networks_tuned_from_one_are_closer_than_those_of_different_seeds(
+    done: tuple[Study, Workplace, MergingStudyOptions],
+) -> None:
+    found, _, _ = done
+    seeds, tuned = (found.figures["families"][name]["barriers"] for name in (SEEDS, TUNED))
+    assert max(map(max, tuned["naive"]["loss"])) < max(map(max, seeds["naive"]["loss"]))
+    assert max(map(max, seeds["via_reference"]["loss"])) < max(map(max, seeds["naive"]["loss"]))
+
+
+def test_claims_say_what_the_figures_say(done: tuple[Study, Workplace, MergingStudyOptions]) -> None:
+    found, _, _ = done
+    families = found.figures["families"]
+    assert len(found.claims) == 4 * len(families)
+    for (name, family), place in zip(families.items(), range(0, 8, 4), strict=True):
+        connected, accurate, single, ensemble = found.claims[place : place + 4]
+        assert all(name in claim.claim for claim in (connected, accurate, single, ensemble))
+        assert connected.agrees == (family["barriers"]["advice"] == "merge")
+        alone = [value for key, value in family["accuracy"].items() if key.startswith("network")]
+        assert accurate.agrees == (family["accuracy"]["merged"] >= np.mean(alone) - 0.01)
+        assert single.agrees == family["guards"]["merged less"]["single"]["better"]
+        assert ensemble.agrees == family["guards"]["merged less"]["ensemble"]["better"]
+
+
+def test_the_report_draws_barriers_and_guards(done: tuple[Study, Workplace, MergingStudyOptions]) -> None:
+    found, _, _ = done
+    page = document("Merging", paragraph("all of it"), found.sections)
+    assert page.count("<svg") == 2
+    assert "fine-tuned from one: merged" in page
+    assert set(found.arrays) == {
+        f"{place}/{kind}"
+        for place in ("from-different-seeds", "fine-tuned-from-one")
+        for kind in ("naive", "direct", "via", "agree")
+    }
+
+
+def test_a_study_that_is_run_again_finds_what_is_finished(
+    done: tuple[Study, Workplace, MergingStudyOptions],
+) -> None:
+    found, workplace, options = done
+    kept = {file: file.stat().st_mtime_ns for file in workplace.store.folder.iterdir()}
+    again = study(workplace, replace(options, guards=None))
+    assert {file: file.stat().st_mtime_ns for file in workplace.store.folder.iterdir()} == kept
+    for name, family in again.figures["families"].items():
+        assert family["guards"] is None
+        assert family["barriers"] == found.figures["families"][name]["barriers"]
+    assert len(again.claims) == 4
+    assert document("Merging", paragraph("part of it"), again.sections).count("<svg") == 1
+
+
+def test_options_are_told_and_shortened() -> None:
+    options = MergingStudyOptions(images=DIGITS)
+    json.dumps(options.to_json(), allow_nan=False)
+    small = options.small()
+    assert small.guards is None
+    assert small.epochs < options.epochs
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"architecture": "no-such"}, "no network is called"),
+        ({"networks": 1}, r"networks must lie in 2\.\.16"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"train_share": 1.0}, "train_share between 0 and 1"),
+        ({"points": 1}, "points must be at least 2"),
+    ],
+)
+def test_options_out_of_range_are_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(AnalysisError, match=message):
+        MergingStudyOptions(images=DIGITS, **fields)  # type: ignore[arg-type] # fields of several types
+
+
+@pytest.mark.slow
+def test_mnist_merged_of_three_is_within_a_point_of_single_at_width_256(tmp_path: Path, shared_data: Path) -> None:
+    options = MergingStudyOptions(images=LabelledImages.of(mnist_images(shared_data)), guards=None)
+    found = study(_workplace(tmp_path), options)
+    connected, accurate, *_ = found.claims
+    assert connected.agrees
+    assert accurate.agrees
+    barriers = found.figures["families"][SEEDS]["barriers"]
+    worst = {kind: max(map(max, barriers[kind]["error"])) for kind in ("naive", "direct", "via_reference")}
+    assert worst["direct"] <= worst["via_reference"] < worst["naive"]
