@@ -170,7 +170,8 @@ def _advice(barriers: MergingBarriers) -> str:
 
 def _tell_guards(facts: Facts, guards: Guards) -> None:
     from detector.evaluation.comparing import EVADED, LEFT_AUROC, TPR
-    from detector.research.permutation.guards import ENSEMBLE, SINGLE
+    from detector.research.permutation.combining import ENSEMBLE
+    from detector.research.permutation.guards import SINGLE
 
     for name, figures in guards.comparison.figures.items():
         auroc, caught, evaded = (figures[figure] for figure in (LEFT_AUROC, TPR, EVADED))

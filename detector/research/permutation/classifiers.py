@@ -75,9 +75,9 @@ class Networks:
         for name, state in zip(names, states, strict=True):
             _check_tensors(name, state, names[0], states[0])
         spec = derive_spec(program, probe, name=names[0])
-        for name, other, state in zip(names, traced, states, strict=True):
+        for name, own, state in zip(names, traced, states, strict=True):
             spec.check(state, name=name)
-            _check_answers(name, other, program, state, probe)
+            _check_answers(name, own, program, state, probe)
         return cls(tuple(names), tuple(classifiers), program, spec, states)
 
     def classifier(self, state: State, *, name: str) -> TorchClassifier:

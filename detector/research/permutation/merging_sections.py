@@ -201,7 +201,7 @@ def _differences(families: Sequence[Family]) -> Markup:
 
     def paint(drawn: Figure) -> None:
         for axis, (name, title) in zip(drawn.subplots(1, 2, sharey=True), panels, strict=True):
-            labels = []
+            labels: list[str] = []
             for family in families:
                 assert family.guards is not None
                 for colour, other in ((SERIES[0], SINGLE), (SERIES[1], ENSEMBLE)):

@@ -21,6 +21,7 @@ from detector.versions import tool_versions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from detector.evaluation.options import EvaluationOptions
     from detector.progress import Progress
     from detector.research.permutation.combining import Combined
     from detector.research.permutation.guards import Guards
@@ -131,10 +132,8 @@ def unite(wanted: Wanted, folder: Path, progress: Progress) -> United:
             options=wanted.guards,
             threads=wanted.threads,
         )
-        compared = {
-            SINGLE: [wanted.networks[wanted.merging.reference]],
-            **{name: [at] for name, at in programs.items()},
-        }
+        compared: dict[str, list[str | Path]] = {SINGLE: [wanted.networks[wanted.merging.reference]]}
+        compared |= {name: [file] for name, file in programs.items()}
         guards = benchmark(guarded, compared, len(wanted.networks), folder / WORK, progress)
     _write_report(wanted, combined, guards, len(statistics), folder)
     return United(combined, guards, len(statistics), (*files, folder / REPORT))

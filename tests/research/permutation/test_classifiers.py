@@ -68,8 +68,8 @@ def test_networks_come_from_files(tmp_path: Path, suffix: str) -> None:
 def test_a_graph_that_is_written_otherwise_is_the_same_network(tmp_path: Path) -> None:
     class Otherwise(nn.Sequential):
         def forward(self, images: Tensor) -> Tensor:
-            hidden = nn.functional.linear(images.flatten(1), self[1].weight) + self[1].bias
-            hidden = torch.clamp_min(hidden, 0.0)
+            hidden = nn.functional.linear(images.flatten(1), self.get_parameter("1.weight"))
+            hidden = torch.clamp_min(hidden + self.get_parameter("1.bias"), 0.0)
             return self[5](self[3](hidden).relu())
 
     plain, other = classifier(0), classifier(1, lambda: Otherwise(*mlp(12, 9)))
@@ -84,7 +84,10 @@ def test_programs_speak_of_canonical_images_and_logits_whatever_the_networks_tak
     def conv() -> nn.Module:
         class LastAxis(nn.Sequential):
             def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-                return (super().forward(images.permute(0, 3, 1, 2)),)
+                moved: Tensor = images.permute(0, 3, 1, 2)
+                for layer in self:
+                    moved = layer(moved)
+                return (moved,)
 
         return LastAxis(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(5, 4, 1), nn.Softmax(1))
 
