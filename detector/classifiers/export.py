@@ -77,13 +77,18 @@ def export_program(classifier: TorchClassifier, path: str | Path) -> None:
         path: Where to, ``.pt2``.
 
     Raises:
-        ClassifierError: The module can't be exported.
+        ClassifierError: The module can't be exported, or not for any number of images.
     """
     fixed = classifier.fixed_batch
-    images = torch.from_numpy(classifier.spec.encode(probe_images(classifier.spec, fixed or _BATCH)))
-    shapes = None if fixed else ({0: torch.export.Dim("batch")},)
+    images, more = (
+        torch.from_numpy(classifier.spec.encode(probe_images(classifier.spec, count))).to(classifier.device)
+        for count in (fixed or _BATCH, fixed or _PROBES)
+    )
+    # A program that is exported again names no bound of its batch, so the exporter finds it.
+    shapes = None if fixed else ({0: torch.export.Dim.AUTO},)
     try:
-        program = torch.export.export(classifier.module, (images.to(classifier.device),), dynamic_shapes=shapes)
+        program = torch.export.export(classifier.module, (images,), dynamic_shapes=shapes)
+        program.module()(more)
     # A user's module under tracing may raise anything.
     except Exception as error:
         reason = (str(error).splitlines() or [repr(error)])[0]

@@ -78,9 +78,9 @@ def spread(
     if not ray and address is None:
         yield None
         return
+    from detector.calibration.spreading import model_recipe
     from detector.shards.cluster import joined_cluster, local_cluster
     from detector.shards.ray_runner import RayRunner
-    from detector.shards.recipe import model_recipe
 
     each = threads or 1
     recipe = model_recipe(inputs, threads=each)

@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from detector.classifiers.gradients import load_torch_source
 from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.onnx_gradients import load_onnx_gradients
@@ -23,7 +21,6 @@ from detector.versions import tool_versions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from detector.calibration.inputs import CalibrationInputs
     from detector.classifiers.base import ImageSpec, OutputKind, UInt8Array
     from detector.classifiers.torch import TorchClassifier
 
@@ -136,7 +133,7 @@ class ModelRecipe:
             name=self.name,
         )
         models = Models(classifier, self._open_gradients())
-        if (found := _devices(classifier, models.gradients)) != self.devices:
+        if (found := devices(classifier, models.gradients)) != self.devices:
             raise ClassifierError(f"a worker would run {found}, and here it is {self.devices}: numbers would differ")
         return models
 
@@ -151,39 +148,8 @@ class ModelRecipe:
         return source.classifier(self.gradient_spec, labels=self.labels, output_kind=self.gradient_kind)
 
 
-def model_recipe(inputs: CalibrationInputs, *, threads: int) -> ModelRecipe:
-    """The recipe of what is calibrated.
-
-    Args:
-        inputs: A classifier of its own graph; a remote one is asked from where the run was started.
-        threads: CPU threads of each worker.
-
-    Raises:
-        ClassifierError: The classifier runs elsewhere.
-    """
-    loaded, gradients = inputs.loaded, inputs.gradients
-    if loaded.model is None:
-        raise ClassifierError("a classifier that runs elsewhere is not spread over Ray: its own server is the limit")
-    classifier = loaded.classifier
-    own = gradients is not None and inputs.origin is not None and inputs.origin.source is None
-    return ModelRecipe(
-        graph=_bytes(loaded.model),
-        spec=classifier.spec,
-        labels=classifier.labels,
-        output_kind=classifier.output_kind,
-        output_name=classifier.output_name,
-        name=classifier.name,
-        gradients=inputs.origin if gradients is not None else None,
-        gradient_graph=_bytes((loaded.untapped or loaded.model) if own else b""),
-        gradient_spec=gradients.spec if gradients is not None else classifier.spec,
-        gradient_kind=gradients.output_kind if gradients is not None else classifier.output_kind,
-        devices=_devices(classifier, gradients),
-        threads=threads,
-        tools=tool_versions(),
-    )
-
-
-def _devices(classifier: OnnxClassifier, gradients: TorchClassifier | None) -> tuple[str, ...]:
+def devices(classifier: OnnxClassifier, gradients: TorchClassifier | None) -> tuple[str, ...]:
+    """What the models of a run run on, in words."""
     return (classifier.description, *([f"gradients on {gradients.device}"] if gradients is not None else []))
 
 
@@ -191,7 +157,3 @@ def file_digest(file: Path) -> str:
     """SHA-256, hexadecimal, of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _bytes(content: bytes) -> UInt8Array:
-    return np.frombuffer(content, np.uint8)

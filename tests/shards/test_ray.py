@@ -17,6 +17,7 @@ from detector.bundle import read_bundle
 from detector.calibration.attacking import attack_job, keep_successes
 from detector.calibration.options import ScorerChoice
 from detector.calibration.pipeline import calibrate
+from detector.calibration.spreading import model_recipe
 from detector.errors import ClassifierError, ScaleOutError
 from detector.evaluation.benchmark import evaluate
 from detector.evaluation.options import EvaluationOptions
@@ -24,7 +25,6 @@ from detector.shards.base import Job, LocalRunner, Models, shards
 from detector.shards.cluster import local_cluster
 from detector.shards.jobs import run_jobs
 from detector.shards.ray_runner import RayRunner
-from detector.shards.recipe import model_recipe
 from tests.support.bundles import calibration_images, digits_torch
 from tests.support.calibrating import Recorder, digits_inputs
 from tests.support.sharding import OPTIONS, Deaths, processes, refusing, squares

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from detector.calibration.inputs import load_inputs
+from detector.calibration.spreading import model_recipe
 from detector.classifiers.options import SpecOptions
 from detector.images import to_canonical
-from detector.shards.recipe import model_recipe
 from tests.support.calibrating import Recorder
 
 if TYPE_CHECKING:

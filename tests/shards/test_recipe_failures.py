@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from detector.calibration.spreading import model_recipe
 from detector.errors import ClassifierError
-from detector.shards.recipe import GradientOrigin, model_recipe
+from detector.shards.recipe import GradientOrigin
 from tests.support.calibrating import digits_inputs
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from threadpoolctl import threadpool_limits
 
-from detector.attacks.adaptive.descent import Ball, plain_pgd
+from detector.attacks.adaptive.ball import Ball, plain_pgd
 from detector.attacks.adaptive.walking import Walker
 from detector.bundle import read_bundle
 from detector.classifiers.loading import load_classifier, tapped

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from detector.embedded import EmbeddedDefault
     from detector.progress import Advance
 
-NEW = Optimiser(kind=OptimiserKind.ADAM, learning_rate=0.01)
-FURTHER = Optimiser(kind=OptimiserKind.SGD, learning_rate=0.01)
-
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -39,18 +37,29 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-def scratch(digits: EmbeddedDefault, **changes: object) -> Wanted:
-    given = {"architecture": "mlp-32", "shape": (1, 8, 8), "epochs": 5, "optimiser": NEW, **changes}
-    return Wanted(images=str(digits.images_file), augmentation=Augmentation(), **given)  # type: ignore[arg-type] - a test's
+def scratch(digits: EmbeddedDefault) -> Wanted:
+    return Wanted(
+        images=str(digits.images_file),
+        architecture="mlp-32",
+        shape=(1, 8, 8),
+        epochs=5,
+        optimiser=Optimiser(kind=OptimiserKind.ADAM, learning_rate=0.01),
+        augmentation=Augmentation(),
+    )
 
 
-def further(digits: EmbeddedDefault, **changes: object) -> Wanted:
-    given = {"start": str(digits.gradients_file), "epochs": 1, "optimiser": FURTHER, **changes}
-    return Wanted(images=str(digits.images_file), augmentation=Augmentation(), **given)  # type: ignore[arg-type] - a test's
+def further(digits: EmbeddedDefault) -> Wanted:
+    return Wanted(
+        images=str(digits.images_file),
+        start=str(digits.gradients_file),
+        epochs=1,
+        optimiser=Optimiser(kind=OptimiserKind.SGD, learning_rate=0.01),
+        augmentation=Augmentation(),
+    )
 
 
 def test_a_new_classifier_is_one_that_every_command_takes(digits: EmbeddedDefault, tmp_path: Path) -> None:
-    made = make(scratch(digits, test=str(digits.images_file)), tmp_path, Silence())
+    made = make(replace(scratch(digits), test=str(digits.images_file)), tmp_path, Silence())
     images = to_canonical(digits.test.pixels, (1, 8, 8))
     served = load_classifier(tmp_path / MODEL, labels_file=tmp_path / LABELS).classifier
     program = load_torch_source(tmp_path / PROGRAM).classifier(SpecOptions())
@@ -67,7 +76,7 @@ def test_a_new_classifier_is_one_that_every_command_takes(digits: EmbeddedDefaul
 
 
 def test_training_further_starts_at_the_weights_that_are_there(digits: EmbeddedDefault, tmp_path: Path) -> None:
-    made = make(further(digits, test=str(digits.images_file)), tmp_path, Silence())
+    made = make(replace(further(digits), test=str(digits.images_file)), tmp_path, Silence())
     before, after = (
         load_torch_source(file).classifier(SpecOptions()).module.state_dict()
         for file in (digits.gradients_file, tmp_path / PROGRAM)
@@ -122,17 +131,17 @@ def test_what_was_interrupted_ends_with_the_same_weights(
 
 def test_what_contradicts_itself_is_refused(digits: EmbeddedDefault) -> None:
     with pytest.raises(AnalysisError, match="train further, or the architecture"):
-        scratch(digits, start="a.pt2")
+        replace(scratch(digits), start="a.pt2")
     with pytest.raises(AnalysisError, match="shape of images"):
-        scratch(digits, shape=None)
+        replace(scratch(digits), shape=None)
     with pytest.raises(AnalysisError, match="epochs must be at least 1"):
-        scratch(digits, epochs=0)
+        replace(scratch(digits), epochs=0)
 
 
 def test_images_without_labels_are_refused(digits: EmbeddedDefault, tmp_path: Path) -> None:
     np.savez(tmp_path / "bare.npz", images=digits.test.pixels)
     with pytest.raises(AnalysisError, match="no labels"):
-        make(scratch(digits, test=str(tmp_path / "bare.npz")), tmp_path / "out", Silence())
+        make(replace(scratch(digits), test=str(tmp_path / "bare.npz")), tmp_path / "out", Silence())
 
 
 def test_probabilities_are_not_trained_further(digits: EmbeddedDefault, tmp_path: Path) -> None:
@@ -142,9 +151,9 @@ def test_probabilities_are_not_trained_further(digits: EmbeddedDefault, tmp_path
     program = torch.export.export(network, (torch.rand(2, 1, 8, 8),), dynamic_shapes=({0: batch},))
     torch.export.save(program, tmp_path / "soft.pt2")
     with pytest.raises(AnalysisError, match="probabilities"):
-        make(further(digits, start=str(tmp_path / "soft.pt2")), tmp_path / "out", Silence())
+        make(replace(further(digits), start=str(tmp_path / "soft.pt2")), tmp_path / "out", Silence())
 
 
 def test_what_is_no_classifier_is_refused(digits: EmbeddedDefault, tmp_path: Path) -> None:
     with pytest.raises(ClassifierError, match="no such file"):
-        make(further(digits, start=str(tmp_path / "none.pt2")), tmp_path / "out", Silence())
+        make(replace(further(digits), start=str(tmp_path / "none.pt2")), tmp_path / "out", Silence())

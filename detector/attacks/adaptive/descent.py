@@ -1,4 +1,4 @@
-"""Projected gradient descent, shared by all attacks with gradients: the ball, the steps, and which iterate is kept.
+"""Projected gradient descent, shared by all attacks on the guard with gradients: steps, and which iterate is kept.
 
 Every iterate is seen as a service would see it, rounded to whole levels; gradients are taken there and move the
 unrounded one (straight-through). So what is kept is what will be sent.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,51 +21,12 @@ from detector.attacks.adaptive.stand_in import ScoredFeatures
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from detector.attacks.adaptive.ball import Ball
     from detector.attacks.adaptive.guard import DifferentiableGuard
-    from detector.attacks.adaptive.walking import Walk, Walker
+    from detector.attacks.adaptive.walking import Walk
 
-_LEVELS = 255
-_SLACK = 1e-3  # of a level: what float32 loses
 _LAST_STEP = 0.1  # of the first
 _KEPT = 8  # of the iterates of a descent, whose features are kept: memory
-
-
-@dataclass(frozen=True, eq=False)
-class Ball:
-    """The images an attacker may send, Linf.
-
-    Args:
-        images: float32 (N, channels, height, width), canonical, whole levels.
-        low: float32, as `images`: the lowest whole level of each pixel within the budget and the box.
-        high: float32: the highest.
-    """
-
-    images: Tensor
-    low: Tensor
-    high: Tensor
-
-    @classmethod
-    def around(cls, images: Tensor, budget: float) -> Self:
-        """The ball of a budget, in (0, 1], around each image."""
-        low = torch.ceil((images - budget) * _LEVELS - _SLACK) / _LEVELS
-        high = torch.floor((images + budget) * _LEVELS + _SLACK) / _LEVELS
-        return cls(images, low.clamp_min(0), high.clamp_max(1))
-
-    def at(self, rows: Tensor) -> Ball:
-        """The balls of some of the images, int64 (M,)."""
-        return Ball(self.images[rows], self.low[rows], self.high[rows])
-
-    def nearest(self, images: Tensor) -> Tensor:
-        """The nearest points of the ball."""
-        return torch.minimum(torch.maximum(images, self.low), self.high)
-
-    def whole_levels(self, images: Tensor) -> Tensor:
-        """The nearest points of the ball that are whole levels."""
-        return self.nearest(torch.round(images * _LEVELS) / _LEVELS)
-
-    def random(self, generator: torch.Generator) -> Tensor:
-        """A point of each image's ball, each as likely."""
-        return self.low + torch.rand(self.low.shape, generator=generator) * (self.high - self.low)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,43 +138,6 @@ def descend(
                 direction = (shape or unit)(rule(standing).detach())
                 moved[rows] = here.nearest(moved[rows] - steps.size_at(step) * direction)
     return Found(best, worth, ScoredFeatures.of(kept))
-
-
-def plain_pgd(walker: Walker, ball: Ball, labels: Tensor, *, steps: int, generator: torch.Generator) -> Tensor:
-    """PGD on the classifier alone (Madry et al., arXiv 1706.06083), by one that knows of no guard.
-
-    Args:
-        walker: Its classifier is asked.
-        ball: Where the images may go.
-        labels: int64 (N,), classes to leave.
-        steps: How many; of a quarter of the ball's radius at most.
-        generator: Of the start.
-
-    Returns:
-        float32, whole levels in the ball.
-    """
-    moved = ball.random(generator)
-    size = (ball.high - ball.low).amax() / 2 * min(0.25, 2.5 / steps)
-    for _ in range(steps):
-        seen = moved.clone().requires_grad_()
-        losses = torch.nn.functional.cross_entropy(walker.classifier.answers(seen)[0], labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(losses, [seen])
-        moved = ball.nearest(moved + size * gradient.sign())
-    return ball.whole_levels(moved)
-
-
-def margins(logits: Tensor, classes: Tensor) -> Tensor:
-    """float32 (N,): a class's logit (of N, classes) minus the largest other; negative where another class wins."""
-    own = logits.gather(1, classes[:, None])[:, 0]
-    return own - logits.scatter(1, classes[:, None], -torch.inf).amax(1)
-
-
-def soft_margins(logits: Tensor, classes: Tensor) -> Tensor:
-    """As `margins`, with the gradient of the class's log-odds: a maximum sees one rival and runs after each in turn."""
-    hard = margins(logits, classes)
-    rivals = logits.scatter(1, classes[:, None], -torch.inf).logsumexp(1)
-    odds = logits.gather(1, classes[:, None])[:, 0] - rivals
-    return odds + (hard - odds).detach()
 
 
 def unit(direction: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from detector.attacks.adaptive.descent import Ball, margins, plain_pgd
+from detector.attacks.adaptive.ball import Ball, plain_pgd
+from detector.attacks.adaptive.margins import margins
 from detector.attacks.adaptive.stand_in import ScoredFeatures, StandIn, improved, stand_in
 from detector.attacks.adaptive.walking import Walk, Walker
 from detector.errors import InvalidInputError

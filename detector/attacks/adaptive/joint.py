@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from detector.attacks.adaptive.descent import Ball, Found, Standing, Steps, descend, even, soft_margins
+from detector.attacks.adaptive.descent import Found, Standing, Steps, descend, even
+from detector.attacks.adaptive.margins import soft_margins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
+    from detector.attacks.adaptive.ball import Ball
     from detector.attacks.adaptive.guard import DifferentiableGuard
 
 _CONFIDENCE = 0.02  # of a typical margin: how wrong is wrong enough

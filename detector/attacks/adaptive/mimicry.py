@@ -12,7 +12,8 @@ from detector.profiles import PathKind
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from detector.attacks.adaptive.descent import Ball, Found, Standing, Steps
+    from detector.attacks.adaptive.ball import Ball
+    from detector.attacks.adaptive.descent import Found, Standing, Steps
     from detector.attacks.adaptive.guard import DifferentiableGuard
     from detector.attacks.adaptive.walking import Walk
 

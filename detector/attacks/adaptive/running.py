@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from detector.attacks.adaptive.ball import Ball
 from detector.attacks.adaptive.checks import check_attack
-from detector.attacks.adaptive.descent import Ball, Steps
+from detector.attacks.adaptive.descent import Steps
 from detector.attacks.adaptive.joint import joint_attack, orthogonal_attack, selective_attack
 from detector.attacks.adaptive.mimicry import mimicking_attack, prototype_aware_attack
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from detector.attacks.adaptive.ball import Ball
 from detector.attacks.adaptive.checks import check_attack
-from detector.attacks.adaptive.descent import Ball
 from detector.attacks.adaptive.judging import WON, badness
 from detector.classifiers.base import UInt8Array
 from detector.images import to_pixels

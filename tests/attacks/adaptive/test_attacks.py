@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.attacks.adaptive.descent import Ball, plain_pgd
+from detector.attacks.adaptive.ball import Ball, plain_pgd
 from detector.attacks.adaptive.joint import orthogonal_part
 from detector.attacks.adaptive.mimicry import connection_loss
 from detector.attacks.adaptive.running import (

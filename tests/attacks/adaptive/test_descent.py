@@ -10,8 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.attacks.adaptive.descent import Ball, Standing, Steps, descend, even, margins, soft_margins, unit
+from detector.attacks.adaptive.ball import Ball
+from detector.attacks.adaptive.descent import Standing, Steps, descend, even, unit
 from detector.attacks.adaptive.judging import WON, badness
+from detector.attacks.adaptive.margins import margins, soft_margins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
