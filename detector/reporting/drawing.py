@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from detector.html import element
+from detector.page_style import PALETTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ _REFERENCE: Final = re.compile(r"^(?:url\()?#([^)]+)\)?$")
 _LONG_NUMBER: Final = re.compile(r"\d+\.\d{3,}")
 _LONGEST_LABEL = 40
 _PIXELS_PER_INCH = 96
+_PIXELS_PER_POINT = 96 / 72
 _STYLE: Final[dict[Any, Any]] = {  # matplotlib types its keys as one long Literal
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and is small
     "text.parse_math": False,  # names are not formulas
@@ -88,6 +90,22 @@ def chart(name: str, text: str, size: tuple[float, float], paint: Callable[[Figu
         "style": f"width:{size[0] * _PIXELS_PER_INCH:.0f}px",
     }
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - serialised, thus escaped
+
+
+def standalone(drawn: Markup) -> str:
+    """A chart as an SVG file of its own, in the colours that it has on a page."""
+    root = ET.fromstring(str(drawn))  # noqa: S314 - `chart` wrote it
+    _, _, width, height = root.attrib["viewBox"].split()
+    root.attrib = {
+        "xmlns": "http://www.w3.org/2000/svg",
+        **{name: value for name, value in root.attrib.items() if name != "style"},
+        "width": f"{float(width) * _PIXELS_PER_POINT:.0f}",
+        "height": f"{float(height) * _PIXELS_PER_POINT:.0f}",
+    }
+    style = ET.Element("style")
+    style.text = PALETTE + "svg{font-family:system-ui,sans-serif;background:var(--paper)}"
+    root.insert(0, style)
+    return ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _adapt(root: ET.Element, name: str) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from markupsafe import Markup
+
     from detector.calibration.inputs import CalibrationInputs
     from detector.progress import Progress
     from detector.reporting.parts import Section
@@ -52,6 +54,8 @@ class Study:
         figures: What is to be read by programs: JSON values.
         arrays: What is to be drawn or analysed further; written to one ``.npz`` for each study.
         sections: What is to be read by people.
+        charts: Those of its charts that are also written to files of their own, ``<study>-<chart>.svg``, for pages
+            that are no report.
         claims: What a paper says of it, put to the test.
         missing: What could not be done, and why; a sentence each.
     """
@@ -60,5 +64,6 @@ class Study:
     figures: Mapping[str, Any]
     arrays: Arrays = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
+    charts: Mapping[str, Markup] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     missing: tuple[str, ...] = ()

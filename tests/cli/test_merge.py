@@ -65,7 +65,7 @@ def test_both_are_written_as_a_program_and_as_onnx(merged: tuple[Path, str], fil
     out, _ = merged
     names = {"merged.pt2", "merged.onnx", "ensemble.pt2", "ensemble.onnx", "merge.json"}
     assert {file.name for file in out.iterdir()} == names
-    pixels = np.load(files[1])["images"][:20]
+    pixels = np.load(files[1], allow_pickle=False)["images"][:20]
     images = to_canonical(pixels, (1, 8, 8))
     for name in ("merged", "ensemble"):
         program = load_classifier(out / f"{name}.pt2").gradients()
@@ -80,7 +80,7 @@ def test_the_report_has_the_accuracy_of_what_was_written(
     out, said = merged
     report = json.loads((out / "merge.json").read_text())
     assert report["accuracy"].keys() == {*map(str, files[0]), "merged", "ensemble"}
-    data = np.load(files[1])
+    data = np.load(files[1], allow_pickle=False)
     judged = report["barriers"]["images"]
     assert judged + report["statistics_images"] == len(data["labels"])
     images = to_canonical(data["images"], (1, 8, 8))
@@ -128,7 +128,7 @@ def test_a_network_merged_with_itself_comes_back(
     )
     assert told.exit_code == 0, told.output
     assert re.search("advice +merge: no error barrier", told.stdout)
-    pixels = to_canonical(np.load(images)["images"][:20], (1, 8, 8))
+    pixels = to_canonical(np.load(images, allow_pickle=False)["images"][:20], (1, 8, 8))
     np.testing.assert_allclose(
         _answers(tmp_path / "same" / "merged.onnx", pixels), load_classifier(first).classifier.logits(pixels), atol=1e-4
     )

@@ -127,6 +127,7 @@ def study(workplace: Workplace, options: MergingStudyOptions) -> Study:
         figures={"what": what, "families": {family.name: family.to_json() for family in families}},
         arrays=_arrays(families),
         sections=merging_sections(families, charts, what),
+        charts=charts,
         claims=merging_claims(families, what),
     )
 
