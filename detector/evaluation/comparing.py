@@ -37,13 +37,13 @@ MOVED: Final = "moved"
 EVADED: Final = "evaded"
 FIGURES: Final[Mapping[str, str]] = {
     ACCURACY: "benign test images classified correctly",
-    ALARMS: "benign test images flagged at the SUSPECT rate",
+    ALARMS: "benign test images flagged as SUSPECT, as calibrated",
     AUROC: "mean over attacks, of their successes against benign test images",
-    TPR: "mean over attacks, of their successes flagged at the SUSPECT rate",
+    TPR: "mean over attacks, of their successes flagged where as many benign test images are as the SUSPECT rate says",
     LEFT_AUROC: "the same, each attack by a scorer that saw nothing of its kin",
     LEFT_TPR: "the same",
     MOVED: "mean over attacks, of the images attacked, those misclassified",
-    EVADED: "mean over attacks, of the images attacked, those misclassified and not flagged, by a scorer that saw "
+    EVADED: "mean over attacks, of the images attacked, those misclassified and not so flagged, by a scorer that saw "
     "nothing of the attack's kin",
 }
 """What is compared, and what it means; all 0..1."""
@@ -61,14 +61,27 @@ class Successes:
     Args:
         sources: int64 (M,), which test image each was made from.
         scores: float32 (M,).
-        flagged: bool (M,), at the SUSPECT rate.
         benign: float32 (N,), the scorer's scores of all benign test images.
     """
 
     sources: NDArray[np.int64]
     scores: Float32Array
-    flagged: NDArray[np.bool_]
     benign: Float32Array
+
+    def flagged(self, weights: NDArray[np.float64], rate: float) -> NDArray[np.bool_]:
+        """Which are flagged where as many benign images are: (draws, M).
+
+        Guards are compared at the same share of false alarms on the very images that test them. What their calibration
+        promises holds on average, and a guard that happens to flag more of these would look better for it.
+
+        Args:
+            weights: float64 (draws, N), of the benign test images.
+            rate: Share of them that is flagged, at most.
+        """
+        order = np.argsort(-self.benign, kind="stable")
+        above = np.cumsum(weights[:, order], axis=1) / weights.sum(1, keepdims=True)
+        first_spared = np.minimum((above <= rate).sum(1), len(order) - 1)
+        return self.scores > self.benign[order[first_spared]][:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +90,8 @@ class GuardAnswers:
 
     Args:
         right: bool (N,), which benign test images are classified correctly.
-        alarms: bool (N,), which of them are flagged at the SUSPECT rate.
+        alarms: bool (N,), which of them are flagged as SUSPECT.
+        rate: The SUSPECT rate.
         tried: Which test images each attack was run on, int64.
         included: Per attack, as the guard sees its successes.
         left_out: The same, by scorers that saw nothing of the attack's kin.
@@ -87,6 +101,7 @@ class GuardAnswers:
 
     right: NDArray[np.bool_]
     alarms: NDArray[np.bool_]
+    rate: float
     tried: Mapping[str, NDArray[np.int64]]
     included: Mapping[str, Successes]
     left_out: Mapping[str, Successes]
@@ -110,6 +125,7 @@ def guard_answers(material: Material) -> GuardAnswers:
     return GuardAnswers(
         right=material.right,
         alarms=material.benign.detection.p_values <= rates.suspect,
+        rate=rates.suspect,
         tried={name: material.targets[: attack.tried] for name, attack in material.attacked.items()},
         included=included,
         left_out=left_out,
@@ -126,7 +142,6 @@ def _successes(
         name: Successes(
             sources=material.targets[material.attacked[name].rows],
             scores=graded.scores,
-            flagged=judge.p_values(graded) <= judge.rates.suspect,
             benign=judge.benign.scores,
         )
         for name, graded in attacked.items()
@@ -196,11 +211,11 @@ def _figures(
         ACCURACY: weights @ answers.right / total,
         ALARMS: weights @ answers.alarms / total,
         AUROC: _mean(_auroc(answers.included[name], weights) for name in common),
-        TPR: _mean(_caught(answers.included[name], weights) for name in common),
+        TPR: _mean(_caught(answers.included[name], weights, answers.rate) for name in common),
         LEFT_AUROC: _mean(_auroc(answers.left_out[name], weights) for name in common),
-        LEFT_TPR: _mean(_caught(answers.left_out[name], weights) for name in common),
-        MOVED: _mean(_share(answers, name, weights, flagged=True) for name in names),
-        EVADED: _mean(_share(answers, name, weights, flagged=False) for name in names),
+        LEFT_TPR: _mean(_caught(answers.left_out[name], weights, answers.rate) for name in common),
+        MOVED: _mean(_share(answers, name, weights, rate=0) for name in names),
+        EVADED: _mean(_share(answers, name, weights, rate=answers.rate) for name in names),
     }
 
 
@@ -212,18 +227,20 @@ def _auroc(attack: Successes, weights: NDArray[np.float64]) -> NDArray[np.float6
     return _ratio(pairs, of_attacked.sum(1) * weights.sum(1))
 
 
-def _caught(attack: Successes, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _caught(attack: Successes, weights: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
     of_attacked = weights[:, attack.sources]
-    return _ratio(of_attacked @ attack.flagged, of_attacked.sum(1))
+    return _ratio((of_attacked * attack.flagged(weights, rate)).sum(1), of_attacked.sum(1))
 
 
-def _share(answers: GuardAnswers, name: str, weights: NDArray[np.float64], *, flagged: bool) -> NDArray[np.float64]:
-    """Of the images attacked, those misclassified, whether or not `flagged` ones count."""
+def _share(answers: GuardAnswers, name: str, weights: NDArray[np.float64], *, rate: float) -> NDArray[np.float64]:
+    """Of the images attacked, those misclassified and not flagged at a rate; at 0, all that are misclassified."""
     if name not in answers.tried:  # it moved none
         return np.zeros(len(weights))
     attack = answers.left_out[name]
-    counted = attack.sources if flagged else attack.sources[~attack.flagged]
-    return _ratio(weights[:, counted].sum(1), weights[:, answers.tried[name]].sum(1))
+    of_attacked = weights[:, attack.sources]
+    if rate:
+        of_attacked = of_attacked * ~attack.flagged(weights, rate)
+    return _ratio(of_attacked.sum(1), weights[:, answers.tried[name]].sum(1))
 
 
 def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:

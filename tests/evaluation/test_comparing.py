@@ -36,15 +36,16 @@ def _answers(seed: int, *, shift: float = 1.0, moved: int = 15) -> GuardAnswers:
 
     def successes(count: int) -> Successes:
         scores = rng.normal(shift, 1, count).astype(np.float32)
-        return Successes(rng.permutation(20)[:count], scores, scores > 1.6, benign)
+        return Successes(rng.permutation(20)[:count], scores, benign)
 
     attacks = {"one": successes(moved), "other": successes(8)}
     return GuardAnswers(
         right=rng.random(IMAGES) < 0.9,
         alarms=benign > 1.6,
+        rate=0.1,
         tried={name: np.arange(20) for name in attacks},
         included=attacks,
-        left_out={name: replace(attack, flagged=~attack.flagged) for name, attack in attacks.items()},
+        left_out={name: replace(attack, scores=-attack.scores) for name, attack in attacks.items()},
         forwards=19,
         milliseconds=1.0,
     )
@@ -54,17 +55,27 @@ def test_figures_are_what_they_are_called() -> None:
     answers = _answers(0)
     found = compare({"guard": [answers]}, seed=0, draws=50)
     figures = {name: estimate.value for name, estimate in found.figures["guard"].items()}
-    attacks = answers.included.values()
+    attacks = list(answers.included.values())
     assert set(figures) == set(FIGURES)
     assert figures[ACCURACY] == pytest.approx(answers.right.mean())
     assert figures[ALARMS] == pytest.approx(answers.alarms.mean())
     assert figures[AUROC] == pytest.approx(np.mean([auroc(a.benign, a.scores) for a in attacks]))
-    assert figures[LEFT_AUROC] == pytest.approx(figures[AUROC])
-    assert figures[TPR] == pytest.approx(np.mean([a.flagged.mean() for a in attacks]))
-    assert figures[LEFT_TPR] == pytest.approx(1 - figures[TPR])
+    assert figures[LEFT_AUROC] == pytest.approx(np.mean([auroc(a.benign, -a.scores) for a in attacks]))
+    threshold = np.sort(attacks[0].benign)[-5]  # above it there are four of forty
+    assert figures[TPR] == pytest.approx(np.mean([(a.scores > threshold).mean() for a in attacks]))
+    assert figures[LEFT_TPR] == pytest.approx(np.mean([(-a.scores > threshold).mean() for a in attacks]))
     assert figures[MOVED] == pytest.approx((15 / 20 + 8 / 20) / 2)
-    assert figures[EVADED] == pytest.approx(np.mean([a.flagged.sum() / 20 for a in attacks]))
+    assert figures[EVADED] == pytest.approx(np.mean([(-a.scores <= threshold).sum() / 20 for a in attacks]))
     assert found.attacks == ("one", "other")
+
+
+def test_as_many_benign_images_are_flagged_in_every_draw_whatever_the_scores() -> None:
+    benign = np.arange(IMAGES, dtype=np.float32)
+    attack = Successes(np.zeros(3, np.int64), np.array([30.5, 36, 36.5], np.float32), benign)
+    weights = np.ones((2, IMAGES))
+    weights[1, 36] = 4  # of 43, so that 4.3 may be flagged: 37, 38 and 39
+    assert attack.flagged(weights, 0.1).tolist() == [[False, True, True], [False, False, True]]
+    assert not attack.flagged(weights, 0.0)[0, 2]
 
 
 def test_ties_count_half() -> None:
@@ -125,8 +136,6 @@ def test_the_answers_are_those_of_the_evaluation(evaluated: Done) -> None:
         assert len(seen.sources) == whole[name].successful
         assert len(answers.tried[name]) == whole[name].attacked
         assert auroc(seen.benign, seen.scores) == pytest.approx(whole[name].included.auroc.value)
-        assert seen.flagged.mean() == pytest.approx(whole[name].included.tpr_suspect)
         left, told = answers.left_out[name], whole[name].left_out
         assert told is not None
         assert auroc(left.benign, left.scores) == pytest.approx(told.auroc.value)
-        assert left.flagged.mean() == pytest.approx(told.tpr_suspect)

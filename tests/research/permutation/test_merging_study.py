@@ -35,14 +35,14 @@ DIGITS = LabelledImages(np.ascontiguousarray(PIXELS.transpose(0, 3, 1, 2)), LABE
 GUARDS = EvaluationOptions(
     calibration=replace(
         quick_options(ScorerChoice.SUPERVISED),
-        attacks=(fgsm(40), pgd(40, steps=5)),
-        attack_images=40,
+        attacks=(fgsm(40), pgd(40, steps=5), fmn(steps=15)),
+        attack_images=80,
         corrupted_copies=1,
     ),
     models=(fgsm(30), pgd(60, steps=5)),
-    attack_images=30,
+    attack_images=40,
     work_per_attack=1000,
-    most_images=400,
+    most_images=600,
 )
 """Digits need larger budgets than photographs."""
 
