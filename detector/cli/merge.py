@@ -181,6 +181,6 @@ def _tell_guards(facts: Facts, guards: Guards) -> None:
             f"{caught.value:.1%} caught with it in, {evaded.value:.1%} of attacked images get by; "
             f"{guards.forwards[name]} forwards per image",
         )
-    words = {True: "better", False: "worse", None: "no difference that so many images show"}
-    facts.add("merged guard", f"{words[guards.verdict(SINGLE)]} than the single network's")
-    facts.add("", f"{words[guards.verdict(ENSEMBLE)]} than the ensemble's")
+    words = {True: "better than", False: "worse than", None: "no difference that so many images show from"}
+    for other, name in ((SINGLE, "the single network's"), (ENSEMBLE, "the ensemble's")):
+        facts.add("merged guard", f"{words[guards.verdict(other)]} {name}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from detector.attacks.threat_models import ThreatModel
     from detector.classifiers.options import SpecOptions
     from detector.data.source import ImageSet
     from detector.evaluation.comparing import Comparison, GuardAnswers
@@ -52,7 +53,7 @@ def quick_benchmark(*, doublings: int = 0, seed: int = 0) -> EvaluationOptions:
     )
 
 
-def _doubled(model: Any, times: int) -> Any:
+def _doubled(model: ThreatModel, times: int) -> ThreatModel:
     for _ in range(times):
         model = model.strengthened()
     return model

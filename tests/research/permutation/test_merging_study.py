@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from detector.attacks.threat_models import fgsm, pgd
+from detector.attacks.threat_models import fgsm, fmn, pgd
 from detector.calibration.options import ScorerChoice
 from detector.embedded import read_digits
 from detector.errors import AnalysisError
