@@ -10,7 +10,6 @@ import numpy as np
 
 from detector.research.permutation.agreement import agreement
 from detector.research.permutation.barriers import barrier, line, loss_and_error
-from detector.research.permutation.normalisation import has_statistics
 from detector.research.permutation.references import through_reference
 from detector.research.permutation.spec import permuted
 
@@ -106,7 +105,8 @@ def merging_barriers(
         options: How they were merged.
         data: What they are measured on.
         alignments: By the same options.
-        statistics: What batch norms of mixtures are measured anew on; none of `data`.
+        statistics: What batch norms of mixtures are measured anew on, where the merged network's were; none of `data`.
+            So few images would spoil those of networks that are nearly one.
         points: Of the line between two, both ends included.
         advance: Told of steps, `barrier_steps` in all.
 
@@ -115,7 +115,7 @@ def merging_barriers(
     """
     count, program = len(networks.states), networks.program
     shares = line(points)
-    anew = statistics if has_statistics(program) else None
+    anew = statistics if merged.measured else None
     naive, direct, via = (np.zeros((count, count, 2)) for _ in range(KINDS))
     alike = np.full((count, count), np.nan)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,10 +85,14 @@ def test_the_merged_network_is_measured_against_its_parts() -> None:
     np.testing.assert_allclose(found.middle, reached - np.array([0.5, 0.25, 0.25]) @ np.array(corners))
 
 
-def test_batch_norms_of_mixtures_are_measured_on_the_images_for_that() -> None:
-    networks = different(2, Residual)
-    found, _, _ = _measured(networks, MergingOptions())
-    by_hand = barrier(networks.program, networks.states, line(POINTS), OTHERS, statistics=IMAGES)
+@pytest.mark.parametrize("measured", [False, True])
+def test_batch_norms_of_mixtures_are_measured_anew_where_those_of_the_merged_network_were(*, measured: bool) -> None:
+    networks, options = different(2, Residual), MergingOptions()
+    alignments = Alignments(networks, options, IMAGES)
+    merged = replace(merge(networks, options, IMAGES, alignments), measured=measured)
+    found = merging_barriers(networks, merged, options, OTHERS, alignments=alignments, statistics=IMAGES, points=POINTS)
+    statistics = IMAGES if measured else None
+    by_hand = barrier(networks.program, networks.states, line(POINTS), OTHERS, statistics=statistics)
     assert found.naive[0, 1].tolist() == [by_hand.loss, by_hand.error]
 
 
