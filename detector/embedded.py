@@ -21,6 +21,7 @@ from detector.classifiers.export import export_onnx, export_program
 from detector.classifiers.torch import TorchClassifier
 from detector.data.source import ImageSet
 from detector.images import to_canonical
+from detector.training.data import LabelledImages
 from detector.training.kinds import OptimiserKind, ScheduleKind
 from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
 from detector.training.trainer import Training, drawn
@@ -124,6 +125,12 @@ def read_digits() -> tuple[UInt8Array, NDArray[np.int64]]:
     """scikit-learn's digits: uint8 (1797, 8, 8, 1) and what they show, int64 (1797,)."""
     data = load_digits()
     return np.rint(data.images * (255 / _LEVELS)).astype(np.uint8)[..., None], data.target.astype(np.int64)
+
+
+def labelled_digits() -> LabelledImages:
+    """scikit-learn's digits to train on: 1,797 grey images of 8 x 8."""
+    pixels, labels = read_digits()
+    return LabelledImages(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, len(LABELS))
 
 
 def _split(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 from sklearn.metrics import roc_auc_score
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ class Estimate:
     value: float
     low: float
     high: float
+
+
+def mean_estimate(values: NDArray[np.float64]) -> Estimate:
+    """The mean of numbers (N,), N >= 2, with its 95 % interval by Student's t; NaN where one of them is."""
+    mean = float(values.mean())
+    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(mean, mean - half, mean + half)
 
 
 def auroc_estimate(benign: Float32Array, adversarial: Float32Array) -> Estimate:

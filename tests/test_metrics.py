@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.metrics import auroc, realised_rate
+from detector.metrics import auroc, mean_estimate, realised_rate
 
 
 def _mann_whitney(benign: np.ndarray, adversarial: np.ndarray) -> float:
@@ -58,3 +58,15 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     flagged = np.random.default_rng(0).binomial(200, 0.05, size=2000)
     intervals = {n: realised_rate(int(n), 200) for n in set(flagged.tolist())}
     assert np.mean([intervals[n].holds(0.05) for n in flagged.tolist()]) >= 0.95
+
+
+def test_a_mean_has_students_interval() -> None:
+    found = mean_estimate(np.array([1.0, 2.0, 3.0, 6.0]))
+    half = 3.182446 * 2.160247 / 2  # t of 3 degrees of freedom, the deviation, the root of n
+    assert (found.value, found.low, found.high) == pytest.approx((3, 3 - half, 3 + half), rel=1e-6)
+
+
+def test_equal_numbers_have_no_interval_and_nan_stays() -> None:
+    found = mean_estimate(np.array([2.0, 2.0]))
+    assert (found.value, found.low, found.high) == (2, 2, 2)
+    assert np.isnan(mean_estimate(np.array([1.0, np.nan])).high)

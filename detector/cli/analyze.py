@@ -5,14 +5,11 @@ from __future__ import annotations
 import typer
 
 from detector.cli.analyze_connectivity import connectivity
+from detector.cli.analyze_permutation import permutation
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Analyses of the papers the guard rests on, on your classifier: what they claim, and what comes out.",
 )
 app.command()(connectivity)
-
-
-@app.callback()
-def analyses() -> None:
-    """Keeps the name of a single command in the command line."""
+app.command()(permutation)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detector.cli.analysis_options import HOW, ON_INTERRUPT, SeedOption, StudiesOption, tell
 from detector.cli.classifier_options import (
     FROM,
     ChannelOrderOption,
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 
     from detector.calibration.inputs import CalibrationInputs
     from detector.classifiers.options import SpecOptions
-    from detector.research.connectivity.analysis import Analysis
-
-_HOW = "The analysis"
-_SHOWN = 3  # sentences on what is missing; the report has all of them
 
 
 class Device(StrEnum):
@@ -62,28 +59,25 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
     value_range: RangeOption = None,
     mean: MeanOption = None,
     std: StdOption = None,
-    studies: Annotated[
-        list[str] | None,
-        panelled("Only these studies, by name, repeatable; all that have something to work on if not given.", _HOW),
-    ] = None,
-    pairs: Annotated[int | None, panelled("Pairs of each kind, at most; 300, or 60 with --quick.", _HOW, min=2)] = None,
-    points: Annotated[int, panelled("Grid points on a path, both ends included.", _HOW, min=3)] = 51,
-    epsilon: Annotated[float, panelled("A path connects where no loss on it reaches this, nats.", _HOW)] = 0.1,
-    rounds: Annotated[int | None, panelled("Rounds of bypasses, at most; 2, or 1 with --quick.", _HOW, min=0)] = None,
-    steps: Annotated[int | None, panelled("Steps of a bypass, at most; 256, or 64 with --quick.", _HOW, min=1)] = None,
+    studies: StudiesOption = None,
+    pairs: Annotated[int | None, panelled("Pairs of each kind, at most; 300, or 60 with --quick.", HOW, min=2)] = None,
+    points: Annotated[int, panelled("Grid points on a path, both ends included.", HOW, min=3)] = 51,
+    epsilon: Annotated[float, panelled("A path connects where no loss on it reaches this, nats.", HOW)] = 0.1,
+    rounds: Annotated[int | None, panelled("Rounds of bypasses, at most; 2, or 1 with --quick.", HOW, min=0)] = None,
+    steps: Annotated[int | None, panelled("Steps of a bypass, at most; 256, or 64 with --quick.", HOW, min=1)] = None,
     quick: Annotated[
-        bool, panelled("Few pairs and few steps: minutes, to see that all is well.", _HOW, "--quick")
+        bool, panelled("Few pairs and few steps: minutes, to see that all is well.", HOW, "--quick")
     ] = False,
     barriers: Annotated[
         list[str] | None,
         panelled(
             "Published barrier statistics, repeatable: within-class=FILE.csv and others, such as adversarial=FILE.csv, "
             "that are compared with it. They need no classifier.",
-            _HOW,
+            HOW,
             metavar="KIND=FILE",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    seed: SeedOption = 0,
     threads: ThreadsOption = None,
     device: Annotated[
         Device | None,
@@ -102,7 +96,7 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
 
     Example: isthmus analyze connectivity --classifier model.onnx --images held-out.zip --out connectivity
     """
-    with clear_errors(on_interrupt="interrupted; run the same command again to go on"):
+    with clear_errors(on_interrupt=ON_INTERRUPT):
         spec = spec_options(
             layout=layout, channel_order=channel_order, size=size, value_range=value_range, mean=mean, std=std
         )
@@ -145,7 +139,7 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
                     inputs, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
                 ) as runner:
                     found = analyse(inputs, options, out, bars, studies=studies or (), runner=runner)
-        _tell(out, found)
+        tell(out, found)
 
 
 def _files(given: Sequence[str]) -> Mapping[str, Path]:
@@ -197,19 +191,3 @@ def _inputs(
     moved = inputs.gradients.on(device.value)
     bars.note(f"gradients: {moved.description}")
     return replace(inputs, gradients=moved)
-
-
-def _tell(out: Path, found: Analysis) -> None:
-    from detector.research.connectivity.analysis import CLAIMS, FIGURES, REPORT
-
-    claims = [claim for study in found.studies for claim in study.claims]
-    agreed = sum(claim.agrees is True for claim in claims)
-    typer.echo(f"studies     {', '.join(study.name for study in found.studies)}")
-    typer.echo(f"claims      {agreed} of {len(claims)} agree")
-    for sentence in found.missing[:_SHOWN]:
-        typer.echo(f"missing     {sentence}")
-    if len(found.missing) > _SHOWN:
-        typer.echo(f"missing     and {len(found.missing) - _SHOWN} more, in the report")
-    typer.echo(f"report      {out / REPORT}")
-    typer.echo(f"figures     {out / FIGURES}")
-    typer.echo(f"table       {out / CLAIMS}")

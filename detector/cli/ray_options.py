@@ -53,7 +53,7 @@ def check_ray(*, ray: bool, address: str | None, workers: int | None) -> None:
 
 @contextmanager
 def spread(
-    inputs: CalibrationInputs,
+    inputs: CalibrationInputs | None,
     *,
     ray: bool,
     address: str | None,
@@ -64,7 +64,7 @@ def spread(
     """What runs shards, as the options have it; None for this process.
 
     Args:
-        inputs: What is calibrated.
+        inputs: What is calibrated; None for work that asks no models.
         ray: Whether to start a Ray.
         address: Of the one to join.
         workers: Of the one that is started.
@@ -81,9 +81,11 @@ def spread(
     from detector.calibration.spreading import model_recipe
     from detector.shards.cluster import joined_cluster, local_cluster
     from detector.shards.ray_runner import RayRunner
+    from detector.shards.recipe import NoModels
+    from detector.versions import tool_versions
 
     each = threads or 1
-    recipe = model_recipe(inputs, threads=each)
+    recipe = NoModels(each, tool_versions()) if inputs is None else model_recipe(inputs, threads=each)
     cluster = local_cluster(None if workers is None else workers * each) if address is None else joined_cluster(address)
     with cluster as connected:
         runner = RayRunner(connected, recipe)

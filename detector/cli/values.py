@@ -21,6 +21,19 @@ def numbers(option: str, text: str | None) -> tuple[float, ...]:
         raise typer.BadParameter(f"{option}: numbers separated by commas expected, not '{text}'") from error
 
 
+def whole_numbers(option: str, text: str | None) -> tuple[int, ...]:
+    """``8,16,32`` as numbers; none for None.
+
+    Raises:
+        typer.BadParameter: Names the option.
+    """
+    if text is None:
+        return ()
+    if re.fullmatch(r"\d{1,9}(,\d{1,9})*", text) is None:
+        raise typer.BadParameter(f"{option}: whole numbers separated by commas expected, not '{text}'")
+    return tuple(map(int, text.split(",")))
+
+
 def pair(option: str, text: str | None) -> tuple[float, float] | None:
     """``0,255`` as two numbers.
 

@@ -61,6 +61,8 @@ class ArraysSource(ImageSource):
         super().__init__(names=names, labels=labels, class_names=class_names)
         self._path = path
         self._header = header
+        height, width, channels = header.shape[1:]
+        self.own_shape = (channels, height, width)
 
     @contextmanager
     def _reader(self, shape: tuple[int, int, int]) -> Iterator[Reader]:

@@ -1,4 +1,4 @@
-"""Gzipped idx files: the format of MNIST."""
+"""Gzipped idx files: the format of MNIST. They are read whole."""
 
 from __future__ import annotations
 
@@ -6,25 +6,67 @@ import gzip
 import math
 import struct
 import zlib
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detector.data.decode import DEFAULT_LIMITS
-from detector.data.source import ImageSet
+from detector.data.decode import DEFAULT_LIMITS, fit_pixels
+from detector.data.source import MAX_IMAGES, ImageSet, ImageSource
 from detector.errors import DataError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from detector.classifiers.base import UInt8Array
+    from detector.data.source import Reader
 
+GZIP: Final = b"\x1f\x8b"
+"""How these files begin."""
 _IMAGES: Final = b"\x00\x00\x08\x03"  # unsigned bytes, three axes
 _LABELS: Final = b"\x00\x00\x08\x01"  # unsigned bytes, one axis
 _SIZE: Final = struct.Struct(">I")
 _MAX_BYTES: Final = 256 << 20
+
+
+class IdxSource(ImageSource):
+    """The images of an idx file, named ``<file>[0]``, ``<file>[1]``, ...
+
+    Args:
+        images: In memory.
+    """
+
+    def __init__(self, images: ImageSet) -> None:
+        super().__init__(names=images.names, labels=images.labels, class_names=None)
+        self._pixels = images.pixels
+        self.own_shape = (1, *images.pixels.shape[1:3])
+
+    def _reader(self, shape: tuple[int, int, int]) -> AbstractContextManager[Reader]:
+        def read(index: int) -> tuple[UInt8Array, int | None]:
+            pixels = self._pixels[index]
+            return pixels if shape == self.own_shape else fit_pixels(pixels, shape), self.label_of(index)
+
+        return nullcontext(read)
+
+
+def open_idx(path: Path) -> IdxSource:
+    """Read an idx file of images, and their labels where these lie beside it.
+
+    Args:
+        path: Such as ``t10k-images-idx3-ubyte.gz``; its labels are then looked for in ``t10k-labels-idx1-ubyte.gz``.
+
+    Raises:
+        DataError: As for `read_idx`.
+    """
+    labels = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+    if labels != path and labels.is_file():
+        return IdxSource(read_idx(path, labels, MAX_IMAGES))
+    pixels = read_idx_images(path, MAX_IMAGES)
+    names = tuple(f"{path.name}[{i}]" for i in range(len(pixels)))
+    return IdxSource(ImageSet(pixels=pixels[..., None], labels=None, names=names))
 
 
 def read_idx(images: Path, labels: Path, limit: int) -> ImageSet:

@@ -10,6 +10,7 @@ from detector.data.archive import open_archive
 from detector.data.arrays import open_arrays
 from detector.data.decode import DEFAULT_LIMITS, DecodeLimits
 from detector.data.folder import open_files, open_folder
+from detector.data.idx import GZIP, open_idx
 from detector.data.layout import is_image
 from detector.data.torchvision_dataset import PREFIX, open_torchvision
 from detector.data.zips import opened_zip
@@ -24,8 +25,9 @@ def open_images(source: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) ->
 
     Args:
         source: An image folder or a zip of one (class sub-folders, or flat with or without a labels.csv), an .npz
-            (`images`, optional `labels` and `class_names`), one image file, or a torchvision data set such as
-            ``torchvision:CIFAR10?root=/data&train=false``. Files are told apart by what they hold, not by name.
+            (`images`, optional `labels` and `class_names`), a gzipped idx file of images (its labels beside it), one
+            image file, or a torchvision data set such as ``torchvision:CIFAR10?root=/data&train=false``. Files are told
+            apart by what they hold, not by name.
         limits: How large an image may be.
 
     Returns:
@@ -48,7 +50,14 @@ def open_images(source: str | Path, *, limits: DecodeLimits = DEFAULT_LIMITS) ->
         return open_arrays(path, limits=limits) if _is_npz(path) else open_archive(path, limits=limits)
     if is_image(path.name):
         return open_files([path], limits=limits)
+    if _starts_with(path, GZIP):
+        return open_idx(path)
     raise DataError(f"{path}: neither an image nor a zip nor an .npz; a damaged or half-copied one, perhaps?")
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
 
 
 def _is_npz(path: Path) -> bool:

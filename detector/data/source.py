@@ -61,7 +61,12 @@ class ImageSource(ABC):
         labels: One per candidate, or None where there are none or they are known only once an image is read.
         class_names: What the labels index, or None.
         refused: Images known to be unusable before any is read; they are no candidates.
+
+    Attributes:
+        own_shape: (channels, height, width) of all its images, where that is known before any is decoded.
     """
+
+    own_shape: tuple[int, int, int] | None = None
 
     def __init__(
         self,

@@ -15,8 +15,8 @@ from detector.errors import IsthmusError, ScaleOutError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from detector.shards.base import Compute, Job, Models, Task
-    from detector.shards.recipe import ModelRecipe
+    from detector.shards.base import Compute, Job, Task
+    from detector.shards.recipe import ModelRecipe, NoModels
     from detector.shards.stages import Arrays
 
 _AHEAD = 2  # shards under way for each worker, so that none waits for its next one
@@ -42,6 +42,7 @@ class Refused:
 _TOLD = {
     kind.__name__: kind
     for kind in (
+        errors.AnalysisError,
         errors.CalibrationError,
         errors.ClassifierError,
         errors.ClassifierMismatchError,
@@ -59,7 +60,7 @@ class RayRunner:
         retries: Of a shard whose worker died.
     """
 
-    def __init__(self, ray: Any, recipe: ModelRecipe, *, retries: int = 3) -> None:
+    def __init__(self, ray: Any, recipe: ModelRecipe | NoModels, *, retries: int = 3) -> None:
         self._ray = ray
         self._key = recipe.key
         self._recipe = ray.put(recipe)
@@ -140,7 +141,7 @@ class _Sent:
         self._references = {key: value for key, value in self._references.items() if key in wanted}
 
 
-_OPENED: dict[str, Models] = {}
+_OPENED: dict[str, Any] = {}
 """The models of this worker's process, by the recipe's key; those of one run."""
 
 
@@ -152,7 +153,7 @@ def compute_shard(recipe: list[Any], key: str, compute: Compute, shared: Any, pa
         return Refused(type(error).__name__, str(error))
 
 
-def _models(recipe: list[Any], key: str) -> Models:
+def _models(recipe: list[Any], key: str) -> Any:
     if key not in _OPENED:
         import ray
 

@@ -113,16 +113,7 @@ class ModelRecipe:
         Raises:
             ClassifierError: They can't be opened here, or other devices or versions are here.
         """
-        import torch
-
-        other = {
-            tool: f"{tool_versions().get(tool)} instead of {version}"
-            for tool, version in self.tools.items()
-            if tool_versions().get(tool) != version
-        }
-        if other:
-            raise ClassifierError(f"other versions are installed on a worker, which would give other numbers: {other}")
-        torch.set_num_threads(self.threads)
+        _prepare(self.tools, self.threads)
         classifier = OnnxClassifier(
             self.graph.tobytes(),
             spec=self.spec,
@@ -146,6 +137,43 @@ class ModelRecipe:
         else:
             source = load_torch_source(self.gradients.source, self.gradients.state)
         return source.classifier(self.gradient_spec, labels=self.labels, output_kind=self.gradient_kind)
+
+
+@dataclass(frozen=True)
+class NoModels:
+    """The recipe of work that asks no models: what holds a worker to the same tools.
+
+    Args:
+        threads: CPU threads of each worker.
+        tools: Versions of what decides numbers.
+    """
+
+    threads: int
+    tools: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """What processes keep it under."""
+        return f"no models, {self.threads} threads, {sorted(self.tools.items())}"
+
+    def open(self) -> None:
+        """Set torch's threads; there is nothing to open.
+
+        Raises:
+            ClassifierError: Other versions are here.
+        """
+        _prepare(self.tools, self.threads)
+
+
+def _prepare(tools: Mapping[str, str], threads: int) -> None:
+    """Hold this process to the tools of where the run was started, and set torch's threads."""
+    import torch
+
+    here = tool_versions()
+    other = {tool: f"{here.get(tool)} instead of {known}" for tool, known in tools.items() if here.get(tool) != known}
+    if other:
+        raise ClassifierError(f"other versions are installed on a worker, which would give other numbers: {other}")
+    torch.set_num_threads(threads)
 
 
 def devices(classifier: OnnxClassifier, gradients: TorchClassifier | None) -> tuple[str, ...]:

@@ -116,6 +116,10 @@ class LabelledImages:
         chosen = np.asarray(rows, np.int64)
         return LabelledImages(self.images[chosen], self.labels[chosen], self.classes)
 
+    def head(self, most: int) -> LabelledImages:
+        """The first of them, at most so many."""
+        return self if most >= len(self) else self.take(range(most))
+
     def split(self, first: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
         """Two parts at random, without an image in common.
 

@@ -34,12 +34,34 @@ class Checkpoint:
     Args:
         step: Steps it has been trained for.
         module: A copy in evaluation mode, to do with as one likes.
-        weights: Its parameters and buffers by name.
+        state: Where its training stands: what `Training.restore` goes on from.
     """
 
     step: int
     module: nn.Module
-    weights: Arrays
+    state: Arrays
+
+    @property
+    def weights(self) -> Arrays:
+        """Its parameters and buffers by name."""
+        return weights_of(self.state)
+
+
+def begun(recipe: TrainingRecipe, images: LabelledImages, device: torch.device | None = None) -> Training:
+    """The training of a recipe before its first step.
+
+    Args:
+        recipe: What is trained and how.
+        images: What on.
+        device: Where to train; None takes a GPU, where there is one.
+
+    Raises:
+        AnalysisError: The recipe is for other images.
+    """
+    if images.digest != recipe.data:
+        raise AnalysisError("training: the recipe is for other images than these")
+    generator = torch.Generator().manual_seed(recipe.order_seed)
+    return Training(recipe.network().to(device or default_device()), *images.tensors(), recipe.plan, generator)
 
 
 def checkpoints(
@@ -74,16 +96,12 @@ def checkpoints(
         AnalysisError: The recipe is for other images, the steps don't rise within the plan, or training diverges.
         CalibrationError: The disk refuses.
     """
-    if images.digest != recipe.data:
-        raise AnalysisError("training: the recipe is for other images than these")
+    training = begun(recipe, images, device)
     if list(at) != sorted(set(at)) or not at or at[0] < 0 or at[-1] > recipe.plan.steps:
         raise AnalysisError(f"training: checkpoints must rise within 0..{recipe.plan.steps}, not {list(at)}")
-    device = device or default_device()
-    generator = torch.Generator().manual_seed(recipe.order_seed)
-    training = Training(recipe.network().to(device), *images.tensors(), recipe.plan, generator)
-    depends = recipe.to_json() | {"device": device.type}
+    depends = kept_under(recipe, device)
     for step, state in stops(training, at, store=store, depends=depends, on_step=on_step, advance=advance):
-        yield Checkpoint(step, copy.deepcopy(training.module).eval(), weights_of(state))
+        yield Checkpoint(step, copy.deepcopy(training.module).eval(), state)
 
 
 def stops(
@@ -120,6 +138,11 @@ def stops(
                 advance(step - training.step)
             training.restore(state)
         yield step, state
+
+
+def kept_under(recipe: TrainingRecipe, device: torch.device | None) -> dict[str, Any]:
+    """What a state that is kept depends on, JSON values: the recipe, and which kind of processor did the sums."""
+    return recipe.to_json() | {"device": (device or default_device()).type}
 
 
 def trained(

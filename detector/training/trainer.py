@@ -21,7 +21,7 @@ from detector.training.kinds import Sampling
 from detector.training.plan import set_step_size, step_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor
 
@@ -156,6 +156,21 @@ class Training:
         if place == 0:
             self._order = torch.randperm(count, generator=self._generator)
         return self._order[place * batch : (place + 1) * batch]
+
+    def clear(self, gone: Mapping[str, Tensor]) -> None:
+        """Set weights to zero, and what the optimiser remembers of them.
+
+        Args:
+            gone: By a parameter's name which of its weights: bool, of its shape, on its device.
+        """
+        parameters = dict(self.module.named_parameters())
+        with torch.no_grad():
+            for name, where in gone.items():
+                parameter = parameters[name]
+                remembered = self._optimiser.state.get(parameter, {}).values()
+                for value in (parameter, *(v for v in remembered if isinstance(v, torch.Tensor))):
+                    if value.shape == where.shape:
+                        value.masked_fill_(where, 0)
 
     def state(self) -> Arrays:
         """Where the training stands: all that `restore` needs to go on to the very same end."""

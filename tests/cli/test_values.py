@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from detector.bundle import read_bundle
-from detector.cli.values import numbers, pair, sides
+from detector.cli.values import numbers, pair, sides, whole_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,18 +19,26 @@ def test_values_are_read() -> None:
     assert numbers("--mean", "0.485,0.456,0.406") == (0.485, 0.456, 0.406)
     assert pair("--value-range", "0,255") == (0, 255)
     assert sides("--size", "224x256") == (224, 256)
+    assert whole_numbers("--widths", "8,16") == (8, 16)
 
 
 def test_what_is_not_given_stays_open() -> None:
     assert numbers("--mean", None) == ()
     assert pair("--value-range", None) is None
     assert sides("--size", None) == (None, None)
+    assert whole_numbers("--widths", None) == ()
 
 
 @pytest.mark.parametrize("text", ["", "a,b", "1,,2"])
 def test_numbers_that_are_none_are_refused_by_option(text: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"--mean: numbers separated by commas"):
         numbers("--mean", text)
+
+
+@pytest.mark.parametrize("text", ["", "8,", "-8", "8.5", "9999999999"])
+def test_whole_numbers_are_nothing_else(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"--widths: whole numbers separated by commas"):
+        whole_numbers("--widths", text)
 
 
 @pytest.mark.parametrize("text", ["1", "1,2,3"])

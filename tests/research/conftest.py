@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from detector.calibration.inputs import CalibrationInputs
     from detector.embedded import EmbeddedDefault
-    from detector.research.connectivity.analysis import Analysis
+    from detector.research.analysis import Analysis
 
 
 @pytest.fixture(scope="session")

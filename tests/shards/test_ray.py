@@ -25,6 +25,8 @@ from detector.shards.base import Job, LocalRunner, Models, shards
 from detector.shards.cluster import local_cluster
 from detector.shards.jobs import run_jobs
 from detector.shards.ray_runner import RayRunner
+from detector.shards.recipe import NoModels
+from detector.versions import tool_versions
 from tests.support.bundles import calibration_images, digits_torch
 from tests.support.calibrating import Recorder, digits_inputs
 from tests.support.sharding import OPTIONS, Deaths, processes, refusing, squares
@@ -133,6 +135,12 @@ def test_shards_of_several_jobs_run_side_by_side_in_other_processes(runner: RayR
 def test_what_a_shard_refuses_is_raised_here(runner: RayRunner) -> None:
     with pytest.raises(ClassifierError, match=r"^shard 0 puts out nonsense$"):
         list(run_jobs([_job(refusing, None, 1)], runner, Recorder()))
+
+
+def test_work_that_asks_no_models_runs_without_any(ray: Any, tmp_path: Path) -> None:
+    runner = RayRunner(ray, NoModels(1, tool_versions()))
+    ((_, arrays),) = run_jobs([_job(squares, Deaths(tmp_path, -1, 0), 3)], runner, Recorder())
+    np.testing.assert_array_equal(arrays["squares"], [0, 1, 4])
 
 
 def test_a_shard_that_kills_every_worker_is_given_up(ray: Any, inputs: CalibrationInputs, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from detector.calibration.spreading import model_recipe
 from detector.errors import ClassifierError
-from detector.shards.recipe import GradientOrigin
+from detector.shards.recipe import GradientOrigin, NoModels
 from tests.support.calibrating import digits_inputs
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def test_other_versions_on_a_worker_are_refused(digits: EmbeddedDefault) -> None
     recipe = model_recipe(digits_inputs(digits), threads=1)
     with pytest.raises(ClassifierError, match=r"other versions are installed on a worker.*instead of 0\.1"):
         replace(recipe, tools={**recipe.tools, "numpy": "0.1"}).open()
+    with pytest.raises(ClassifierError, match=r"other versions are installed on a worker.*instead of 0\.1"):
+        NoModels(1, {"numpy": "0.1"}).open()
 
 
 def test_another_device_on_a_worker_is_refused(digits: EmbeddedDefault) -> None:

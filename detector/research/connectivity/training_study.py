@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from detector.embedded import LABELS, read_digits
+from detector.embedded import labelled_digits
 from detector.errors import AnalysisError
 from detector.research.claims import Claim
 from detector.research.connectivity.evolution import Watch, evolution_job
@@ -132,9 +130,7 @@ def _images(workplace: Workplace, options: TrainingStudyOptions) -> tuple[str, L
     if inputs is not None and inputs.images.labels is not None:
         return f"the {len(inputs.images)} images given", LabelledImages.of(inputs.images, len(inputs.labels)), ()
     missing = () if inputs is None else ("training: the images given have no labels; digits were studied instead",)
-    pixels, labels = read_digits()
-    digits = LabelledImages(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, len(LABELS))
-    return "scikit-learn's digits", digits, missing
+    return "scikit-learn's digits", labelled_digits(), missing
 
 
 def _recipe(train: LabelledImages, options: TrainingStudyOptions, seed: int) -> TrainingRecipe:

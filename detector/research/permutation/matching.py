@@ -102,7 +102,7 @@ def _ascended(
     rng = np.random.default_rng((options.seed, start))
     found = random_permutations(spec, int(rng.integers(2**32))) if start else identity(spec)
     current = [permuted(spec, state, found) for state in moved]
-    objectives = [_alike(spec, references, current, options)]
+    objectives = [_alike(spec, spec.groups, references, current, options)]
     for _ in range(options.sweeps):
         for number in rng.permutation(len(spec.groups)):
             group = spec.groups[number]
@@ -110,7 +110,7 @@ def _ascended(
             if step is not None:
                 current = [permuted(spec, state, {group.name: step}) for state in current]
                 found = composed(found, {group.name: step})
-        objectives.append(_alike(spec, references, current, options))
+        objectives.append(_alike(spec, spec.groups, references, current, options))
         if objectives[-1] - objectives[-2] <= _LEAST_GAIN * abs(objectives[-2]):
             break
     return Matched(found, tuple(objectives))
@@ -146,8 +146,8 @@ def _better(
     if len({place.tensor for place in group.places}) == len(group.places):
         return step
     tried = [permuted(spec, state, {group.name: step}) for state in current]
-    reached = float(gram(spec, group, references, tried, options).trace())
-    return step if reached > before else None
+    reached, stood = (_alike(spec, (group,), references, states, options) for states in (tried, current))
+    return step if reached > stood else None
 
 
 def gram(
@@ -164,7 +164,7 @@ def gram(
     total = torch.zeros(group.size, group.size, dtype=torch.float64)
     for one, other in zip(references, others, strict=True):
         for place in group.places:
-            if place.tensor in spec.buffers or (one[place.tensor].ndim == 1 and not options.vectors):
+            if not _counts(spec, one, place.tensor, options):
                 continue
             likeness = Likeness(group.size, options.kernel)
             likeness.add(place.rows(one[place.tensor]), place.rows(other[place.tensor]))
@@ -173,6 +173,28 @@ def gram(
 
 
 def _alike(
-    spec: PermutationSpec, references: Sequence[State], others: Sequence[State], options: MatchingOptions
+    spec: PermutationSpec,
+    groups: Sequence[UnitGroup],
+    references: Sequence[State],
+    others: Sequence[State],
+    options: MatchingOptions,
 ) -> float:
-    return sum(float(gram(spec, group, references, others, options).trace()) for group in spec.groups)
+    """How alike networks are in the tensors where groups stand.
+
+    For the linear kernel the inner product of these tensors, each counted once, which every assignment raises by what
+    it gains. The sum over groups would count twice a tensor that stands between two, and might fall. Other kernels
+    compare a tensor differently from either side, and have no such sum; both sides are added.
+    """
+    if options.kernel is not Kernel.LINEAR:
+        return sum(float(gram(spec, group, references, others, options).trace()) for group in groups)
+    tensors = {place.tensor for group in groups for place in group.places}
+    return sum(
+        float((one[name].double() * other[name].double()).sum())
+        for one, other in zip(references, others, strict=True)
+        for name in sorted(tensors)
+        if _counts(spec, one, name, options)
+    )
+
+
+def _counts(spec: PermutationSpec, state: State, tensor: str, options: MatchingOptions) -> bool:
+    return tensor not in spec.buffers and (options.vectors or state[tensor].ndim > 1)

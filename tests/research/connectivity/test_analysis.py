@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from detector.research.connectivity.analysis import analyse, render
+from detector.research.analysis import render
+from detector.research.connectivity.analysis import analyse
 from tests.support.calibrating import Recorder
 from tests.support.connecting import OPTIONS
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from detector.calibration.inputs import CalibrationInputs
-    from detector.research.connectivity.analysis import Analysis
+    from detector.research.analysis import Analysis
 
 
 def test_everything_is_on_disk(analysed: tuple[Path, Analysis]) -> None:

@@ -16,7 +16,7 @@ from tests.support.connecting import OPTIONS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.research.connectivity.analysis import Analysis
+    from detector.research.analysis import Analysis
     from detector.research.studies import Study
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from detector.calibration.inputs import CalibrationInputs
-    from detector.research.connectivity.analysis import Analysis
+    from detector.research.analysis import Analysis
 
 
 def workplace(inputs: CalibrationInputs, folder: Path) -> Workplace:

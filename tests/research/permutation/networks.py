@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from detector.training.layers import Standardised
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -89,6 +91,19 @@ class Strange(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         hidden = torch.cumsum(self.first(images.flatten(1)).relu(), dim=1)
         return self.head(self.second(hidden).relu())
+
+
+class Scaled(nn.Module):
+    """Pixels less their mean over their deviation, and hidden units times one number that is learnt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pixels = Standardised(1, (0.4,), (0.3,))
+        self.first, self.head = nn.Linear(64, 8), nn.Linear(8, 5)
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head((self.gain * self.first(self.pixels(images).flatten(1))).relu())
 
 
 def mlp(*widths: int) -> nn.Sequential:

@@ -54,6 +54,20 @@ def test_the_objective_never_falls(builder: Callable[[], nn.Module]) -> None:
         assert found.objectives[-1] > found.objectives[0]
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_the_objective_is_the_inner_product_of_all_that_is_permuted_each_tensor_once(
+    builder: Callable[[], nn.Module],
+) -> None:
+    spec, one = _traced(builder)
+    _, other = _traced(builder, seed=2)
+    found = match_weights(spec, [one], [other], MatchingOptions())
+    moved = permuted(spec, other, found.permutations)
+    tensors = {place.tensor for group in spec.groups for place in group.places} - spec.buffers
+    assert found.objectives[-1] == pytest.approx(sum(float((one[name] * moved[name]).sum()) for name in tensors))
+    distances = [sum(float((one[n] - two[n]).square().sum()) for n in tensors) for two in (other, moved)]
+    assert distances[1] < distances[0]
+
+
 def test_more_restarts_are_never_worse() -> None:
     spec, one = _traced(Residual)
     _, other = _traced(Residual, seed=2)

@@ -21,6 +21,7 @@ from tests.research.permutation.networks import (
     Gated,
     Joined,
     Residual,
+    Scaled,
     Strange,
     grouped,
     mlp,
@@ -41,6 +42,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[int]]] = {
     "concatenation": (Joined, [8, 6, 10]),
     "gates": (Gated, [4, 4, 4, *[2] * 4]),
     "residual sums": (Residual, [6, 7, 4]),
+    "numbers that are no units": (Scaled, [8]),
     "an unknown operation": (Strange, [9]),
 }
 """With the sizes of the groups that are to be found, in the order in which their units are made."""

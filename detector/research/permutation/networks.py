@@ -1,0 +1,192 @@
+"""Networks to be compared: how they are trained, and one architecture's program, symmetries and weights."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+
+from detector.errors import AnalysisError
+from detector.research.permutation.program import Program
+from detector.research.permutation.tracing import derive_spec
+from detector.training.architectures import check_network
+from detector.training.kinds import OptimiserKind, ScheduleKind
+from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
+from detector.training.recipe import TrainingRecipe
+from detector.training.runs import Runs, runs_job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from detector.research.permutation.spec import PermutationSpec
+    from detector.research.studies import Workplace
+    from detector.shards.stages import Arrays
+    from detector.training.data import LabelledImages
+
+SHORT: Final = {"mlp": "mlp-1-1", "cnn": "cnn-1-2-4-layernorm", "resnet20": "resnet20-1-layernorm"}
+"""What a word alone stands for. As in the published experiments, what is normalised is so by layer."""
+MAX_EPOCHS: Final = 1000
+_WARM_UP = 0.05  # of the steps
+_EXAMPLES = 3
+_SHIFTED = 8  # of an image's side, by one part in as many
+
+
+def at_width(architecture: str, width: int) -> str:
+    """The name of a network of a width.
+
+    Args:
+        architecture: A network's name whose widths are counted in units: ``mlp-1-1``, ``resnet20-1-layernorm``; or one
+            of `SHORT`.
+        width: The unit.
+
+    Raises:
+        AnalysisError: There is no such network.
+    """
+    name = SHORT.get(architecture, architecture)
+    if re.search(r"-\d", name) is None:
+        raise AnalysisError(
+            f"architecture: {architecture!r} names no widths; {', '.join(SHORT)}, or a network's name with widths in "
+            "units, such as mlp-1-1 or resnet20-1-layernorm"
+        )
+    found = re.sub(r"-(\d+)", lambda match: f"-{int(match[1]) * width}", name)
+    check_network(found)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """How networks are trained that are compared afterwards.
+
+    SGD with momentum whose rate rises over the first twentieth of the steps and then falls along a cosine.
+
+    Args:
+        architecture: As for `at_width`.
+        epochs: Times every image is seen.
+        learning_rate: The largest.
+        momentum: Of SGD.
+        weight_decay: As PyTorch has it.
+        batch: Images of a step.
+        augment: Whether images are moved by up to an eighth of their side and half of them mirrored, as photographs
+            bear it.
+
+    Raises:
+        AnalysisError: A value is out of range, or there is no such network.
+    """
+
+    architecture: str = "mlp"
+    epochs: int = 12
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    batch: int = 128
+    augment: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.epochs <= MAX_EPOCHS:
+            raise AnalysisError(f"epochs must lie in 1..{MAX_EPOCHS}, not {self.epochs}")
+        at_width(self.architecture, 2)
+        self._optimiser()  # which refuses what it can't use
+
+    def to_json(self) -> dict[str, Any]:
+        """All values, JSON-ready."""
+        return asdict(self)
+
+    def epoch_steps(self, images: LabelledImages) -> int:
+        """Steps of one epoch on some images."""
+        return -(-len(images) // self.batch)
+
+    def recipe(self, width: int, images: LabelledImages, seed: int) -> TrainingRecipe:
+        """What a network of a width is made from; `seed` draws its first weights and the order of images.
+
+        Raises:
+            AnalysisError: There is no such network, or too many steps.
+        """
+        steps = self.epochs * self.epoch_steps(images)
+        plan = TrainingPlan(
+            optimiser=self._optimiser(),
+            schedule=Schedule(kind=ScheduleKind.COSINE, warm_up=round(_WARM_UP * steps)),
+            steps=steps,
+            batch=self.batch,
+            augmentation=Augmentation(shift=min(images.shape[1:]) // _SHIFTED, flips=True)
+            if self.augment
+            else Augmentation(),
+        )
+        return TrainingRecipe.of(at_width(self.architecture, width), images, plan, init_seed=seed, order_seed=seed)
+
+    def _optimiser(self) -> Optimiser:
+        return Optimiser(
+            kind=OptimiserKind.SGD,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+
+
+def trained_networks(
+    workplace: Workplace,
+    title: str,
+    recipes: Sequence[TrainingRecipe],
+    images: LabelledImages,
+    at: Sequence[int] | None = None,
+) -> Arrays:
+    """Networks of one architecture, found or trained.
+
+    Args:
+        workplace: Where they are kept.
+        title: For people who watch.
+        recipes: One for each.
+        images: What they are trained on.
+        at: Steps, rising, at which they are looked at; None for the last.
+
+    Returns:
+        By name their parameters and buffers, (recipes, steps, ...).
+
+    Raises:
+        AnalysisError: As for `detector.training.runs.checkpoints`.
+        CalibrationError: The disk refuses.
+    """
+    steps = (recipes[0].plan.steps,) if at is None else tuple(at)
+    return workplace.done(
+        "permutation/networks",
+        lambda: runs_job(title, recipes, Runs(images, steps)),
+        recipes=[recipe.to_json() for recipe in recipes],
+        at=list(steps),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Architecture:
+    """All that networks of one architecture share when they are aligned.
+
+    Args:
+        program: Runs any of them.
+        spec: Their symmetries, proved.
+    """
+
+    program: Program
+    spec: PermutationSpec
+
+    @classmethod
+    def of(cls, recipe: TrainingRecipe) -> Architecture:
+        """That of a recipe's network.
+
+        Raises:
+            AnalysisError: It can't be traced, or has no symmetries, or one of them does not hold; names it.
+        """
+        example = torch.rand(_EXAMPLES, *recipe.shape, generator=torch.Generator().manual_seed(0))
+        program = Program.of(recipe.network().eval(), example, name=recipe.architecture)
+        return cls(program, derive_spec(program, example, name=recipe.architecture))
+
+    def state(self, weights: Arrays, *index: int) -> dict[str, Tensor]:
+        """A network's parameters and buffers for alignment.
+
+        Args:
+            weights: By name, as `trained_networks` gives them.
+            index: Which of them.
+        """
+        return {name: torch.from_numpy(np.array(weights[name][index])) for name in self.program.state}

@@ -1,0 +1,163 @@
+"""The study of trajectories: whether one permutation connects two networks at every moment of their training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from detector.errors import AnalysisError
+from detector.research.permutation.hybrids import Hybrid
+from detector.research.permutation.matching import MatchingOptions
+from detector.research.permutation.networks import NetworkOptions, at_width, trained_networks
+from detector.research.permutation.trajectories import Trajectory
+from detector.research.permutation.trajectory_claims import trajectory_claims
+from detector.research.permutation.trajectory_job import PAIR, Trajectories, trajectories_job
+from detector.research.permutation.trajectory_sections import trajectory_charts, trajectory_sections
+from detector.research.studies import Study
+
+if TYPE_CHECKING:
+    from detector.research.studies import Workplace
+    from detector.training.data import LabelledImages
+
+NAME: Final = "trajectory"
+MAX_PAIRS: Final = 100
+_SEEDS = PAIR * MAX_PAIRS  # from one seed of the study to the next
+_EARLY = 2  # checkpoints that lend their layers to hybrids: the random start and the first after it
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrajectoryOptions:
+    """What is followed.
+
+    Args:
+        images: What networks are trained on and tested with.
+        networks: How they are trained.
+        width: Of the networks.
+        pairs: Of networks, no two of which share one.
+        at: Epochs at which there are checkpoints, rising from 0 to the last; None doubles from 1 on.
+        test_share: Of the images, 0..1; no network is trained on them.
+        points: Of the grid on a line between two networks, both ends included.
+        matching: How weights are matched.
+        seed: Of the split and the networks.
+
+    Raises:
+        AnalysisError: A value is out of range.
+    """
+
+    images: LabelledImages
+    networks: NetworkOptions = field(default_factory=NetworkOptions)
+    width: int = 128
+    pairs: int = 3
+    at: tuple[int, ...] | None = None
+    test_share: float = 0.2
+    points: int = 11
+    matching: MatchingOptions = field(default_factory=MatchingOptions)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.pairs <= MAX_PAIRS:  # noqa: PLR2004 - without two there is no interval
+            raise AnalysisError(f"trajectory: pairs must lie in 2..{MAX_PAIRS}, not {self.pairs}")
+        if self.width < 2 or not 0 < self.test_share < 1 or self.points < 3:  # noqa: PLR2004 - something to permute, between
+            raise AnalysisError(
+                "trajectory: width must be at least 2, test_share lie between 0 and 1, points be at least 3"
+            )
+        at = self.epochs
+        if len(at) < 3 or at[0] != 0 or list(at) != sorted(set(at)) or at[-1] != self.networks.epochs:  # noqa: PLR2004 - start, middle, end
+            raise AnalysisError(
+                f"trajectory: epochs must be three or more and rise from 0 to {self.networks.epochs}, not {list(at)}"
+            )
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Those at which there are checkpoints."""
+        if self.at is not None:
+            return self.at
+        doubling = (2**power for power in range(self.networks.epochs.bit_length()))
+        return tuple(sorted({0, self.networks.epochs, *doubling}))
+
+    def small(self) -> TrajectoryOptions:
+        """The same for seconds: two pairs of narrow networks, trained shortly."""
+        networks = replace(self.networks, epochs=min(self.networks.epochs, 4))
+        return replace(self, networks=networks, width=min(self.width, 32), pairs=2, at=None, points=5)
+
+    def to_json(self) -> dict[str, Any]:
+        """All values, JSON-ready; images by their digest."""
+        return {
+            **{name: value for name, value in vars(self).items() if name not in {"images", "networks", "matching"}},
+            "images": self.images.digest,
+            "networks": self.networks.to_json(),
+            "matching": asdict(self.matching),
+            "at": list(self.epochs),
+        }
+
+
+def study(workplace: Workplace, options: TrajectoryOptions) -> Study:
+    """Study it.
+
+    Args:
+        workplace: Where; its classifier is not asked.
+        options: How.
+
+    Raises:
+        AnalysisError: There are too few images, training diverges, or the networks have no symmetries.
+        CalibrationError: The disk refuses.
+    """
+    images = options.images
+    train, held_out = images.split(round(len(images) * (1 - options.test_share)), options.seed)
+    seeds = range(options.seed * _SEEDS, options.seed * _SEEDS + PAIR * options.pairs)
+    recipes = [options.networks.recipe(options.width, train, seed) for seed in seeds]
+    steps = [epoch * options.networks.epoch_steps(train) for epoch in options.epochs]
+    weights = trained_networks(workplace, "Training, with checkpoints", recipes, train, steps)
+    shared = Trajectories(
+        recipe=recipes[0],
+        train=train,
+        held_out=held_out,
+        checkpoints=len(steps),
+        early=_EARLY,
+        points=options.points,
+        matching=options.matching,
+    )
+    arrays = workplace.done(
+        "permutation/trajectories",
+        partial(trajectories_job, "Aligning checkpoints", weights, shared),
+        recipes=[recipe.to_json() for recipe in recipes],
+        at=steps,
+        held_out=held_out.digest,
+        early=_EARLY,
+        points=options.points,
+        matching=asdict(options.matching),
+    )
+    name = at_width(options.networks.architecture, options.width)
+    what = f"{options.pairs} pairs of {name}, {options.networks.epochs} epochs on {len(train)} images"
+    found = Trajectory(what, options.epochs, tuple(shared.layers[cut][0] for cut in shared.cuts), arrays)
+    charts = trajectory_charts(found)
+    return Study(
+        name=NAME,
+        figures=_figures(found),
+        arrays={**arrays, "epochs": np.array(options.epochs)},
+        sections=trajectory_sections(found, charts),
+        charts=charts,
+        claims=trajectory_claims(found),
+    )
+
+
+def _figures(found: Trajectory) -> dict[str, Any]:
+    return {
+        "what": found.what,
+        "epochs": list(found.epochs),
+        "error barrier, training": {name: found.errors(name).tolist() for name in found.names},
+        "error barrier, held-out": {name: found.errors(name, held_out=True).tolist() for name in found.names},
+        "loss barrier, training": {name: found.losses(name).tolist() for name in found.names},
+        "matches already final": [asdict(one) for one in found.final],
+        "error, held-out": found.arrays["ends"][:, :, 1, 1].mean(0).tolist(),
+        "hybrids": {
+            str(found.epochs[early]): {
+                kind.value: dict(zip(found.layers, found.hybrid_errors(early, kind).tolist(), strict=True))
+                for kind in Hybrid
+            }
+            for early in range(found.arrays["hybrids"].shape[1])
+        },
+    }
