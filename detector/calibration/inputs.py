@@ -109,8 +109,8 @@ def load_inputs(
     progress.note(f"classifier: {loaded.classifier.description}")
     for note in loaded.notes:
         progress.note(f"classifier: {note}")
-    data = _read(images, loaded, limit, seed, progress)
-    names = names or _names(loaded, data, given=labels is not None)
+    data = read_images(images, loaded.classifier.spec.shape, limit=limit, seed=seed, progress=progress)
+    names = names or names_for(loaded.classifier.labels, data, given=labels is not None)
     if data.labels is not None:
         data = align_labels(data, names)
     found = _gradients(loaded, gradients, data, progress)
@@ -123,11 +123,25 @@ def load_inputs(
     return CalibrationInputs(loaded, found, data, names, origin if found else None)
 
 
-def _read(images: str | Path, loaded: Loaded, limit: int | None, seed: int, progress: Progress) -> ImageSet:
+def read_images(
+    images: str | Path, shape: tuple[int, int, int], *, limit: int | None, seed: int, progress: Progress
+) -> ImageSet:
+    """Read images, and say how many could not be read.
+
+    Args:
+        images: As for `open_images`.
+        shape: What the classifier takes: (channels, height, width).
+        limit: Most images.
+        seed: Of the choice of images.
+        progress: Watches.
+
+    Raises:
+        DataError: The images can't be used.
+    """
     source = open_images(images)
     total = len(source) if limit is None else min(limit, len(source))
     with progress.stage("Reading images", total) as advance:
-        data = read_all(source, loaded.classifier.spec.shape, limit=limit, seed=seed, on_progress=advance)
+        data = read_all(source, shape, limit=limit, seed=seed, on_progress=advance)
     if data.skipped:
         progress.note(f"warning: {len(data.skipped)} images could not be read and are left out")
         for skipped in data.skipped[:_SKIPPED_SHOWN]:
@@ -135,9 +149,8 @@ def _read(images: str | Path, loaded: Loaded, limit: int | None, seed: int, prog
     return data
 
 
-def _names(loaded: Loaded, data: ImageSet, *, given: bool) -> tuple[str, ...]:
-    """The classifier's names; the data's, where the classifier has none of its own and the counts agree."""
-    own = loaded.classifier.labels
+def names_for(own: tuple[str, ...], data: ImageSet, *, given: bool) -> tuple[str, ...]:
+    """A classifier's names of its classes; the data's, where it was given none and the counts agree."""
     if given or data.class_names is None or len(data.class_names) != len(own):
         return own
     return tuple(data.class_names)

@@ -131,9 +131,7 @@ class TorchClassifier:
             .float()
             .to(images.device)
         )
-        if self.output_kind is OutputKind.LOGITS:
-            return rows
-        return torch.log(rows.clamp_min(torch.finfo(torch.float32).tiny))
+        return logit_rows(rows, self.output_kind)
 
     def _rows(self, images: Float32Array) -> Float32Array:
         size = self.fixed_batch or _CHUNK
@@ -217,6 +215,13 @@ def class_tensor(output: Any) -> Tensor:
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"put out {type(output).__name__}; a tensor (N, classes) is expected")
     return value
+
+
+def logit_rows(rows: Tensor, kind: OutputKind) -> Tensor:
+    """`to_logits` in differentiable torch operations: (N, classes), float32."""
+    if kind is OutputKind.LOGITS:
+        return rows
+    return torch.log(rows.clamp_min(torch.finfo(torch.float32).tiny))
 
 
 @dataclass(frozen=True)

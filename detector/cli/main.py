@@ -14,6 +14,7 @@ from detector.cli.demo import demo
 from detector.cli.evaluate import evaluate
 from detector.cli.export import export
 from detector.cli.inspect import inspect
+from detector.cli.merge import merge
 from detector.cli.score import score
 from detector.cli.serve import serve
 from detector.cli.token import token
@@ -28,7 +29,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Guard a deployed image classifier: its prediction and, beside it, how likely the image is to be adversarial.",
 )
-for _command in (calibrate, transfer, evaluate, inspect, export, score, serve, client, token, train, demo):
+for _command in (
+    calibrate,
+    transfer,
+    evaluate,
+    inspect,
+    export,
+    score,
+    serve,
+    client,
+    token,
+    train,
+    merge,
+    demo,
+):
     app.command()(_command)
 app.add_typer(analyze, name="analyze")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from detector.attacks.threat_models import Kin
     from detector.classifiers.base import Float32Array
     from detector.evaluation.material import Attacked, Material
     from detector.evaluation.results import Detected
@@ -147,12 +148,17 @@ class Trials:
     def detected(
         self, columns: NDArray[np.int64], without: str | None = None
     ) -> tuple[dict[str, Detected], Judge, float]:
-        """Attacks as a scorer on some features detects them; those of one kin alone, where it is left out of training.
+        """Attacks as a scorer on some features detects them; arguments and the rest as for `graded`."""
+        attacked, judge, spent = self.graded(columns, without)
+        return judge.judge(attacked), judge, spent
+
+    def graded(self, columns: NDArray[np.int64], without: str | None = None) -> tuple[dict[str, Graded], Judge, float]:
+        """Attacked images as a scorer on some features sees them; of one kin alone, where it is left out of training.
 
         What the scorer says is kept on disk, and found there by an evaluation that is run again.
 
         Returns:
-            The figures, what judged them, and the scorer's own milliseconds per image.
+            The successes of each attack, what judges them, and the scorer's own milliseconds per image.
         """
         material, measured = self._material, self._material.measured
         judged = {name: a for name, a in material.attacked.items() if without is None or a.model.kin == without}
@@ -171,7 +177,7 @@ class Trials:
             prior_strength=material.calibration.prior_strength,
         )
         attacked = {name: Graded(arrays[name], a.scored.detection.predicted) for name, a in judged.items()}
-        return judge.judge(attacked), judge, float(arrays[MILLISECONDS][0])
+        return attacked, judge, float(arrays[MILLISECONDS][0])
 
     def _scores(self, columns: NDArray[np.int64], without: str | None, judged: Mapping[str, Attacked]) -> Arrays:
         """What a scorer fitted on some features says of all images, and the milliseconds it takes for one."""
@@ -202,15 +208,19 @@ class Trials:
         if not self._kin or not self._material.options.leave_out:
             return {}
         kin_of = {name: attack.model.kin for name, attack in self._material.attacked.items()}
-        kins = sorted(set(kin_of.values()) & self._kin)
         # Leaving out what was never in changes nothing.
-        found = {name: figures for name, figures in included.items() if kin_of[name] not in kins}
-        with self._material.progress.stage("Leaving attacks out of training", len(kins)) as advance:
-            for kin in kins:
+        found = {name: figures for name, figures in included.items() if kin_of[name] not in self.kins}
+        with self._material.progress.stage("Leaving attacks out of training", len(self.kins)) as advance:
+            for kin in self.kins:
                 figures, _, _ = self.detected(columns, kin)
                 found |= figures
                 advance(1)
         return found
+
+    @property
+    def kins(self) -> list[Kin]:
+        """What there is to leave out: kins of attacks on the test images that are also in training."""
+        return sorted({attack.model.kin for attack in self._material.attacked.values()} & self._kin)
 
 
 def channel_results(material: Material, trials: Trials, milliseconds_per_forward: float) -> list[ScorerResult]:

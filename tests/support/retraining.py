@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from detector import embedded
+from detector.classifiers.export import export_program
 from detector.classifiers.options import SpecOptions
+from detector.classifiers.torch import TorchClassifier
 from detector.cli.remote import load_detector
 from detector.research.permutation.program import Program
 from detector.research.permutation.spec import permuted, random_permutations
@@ -98,7 +100,7 @@ def disguised(digits: EmbeddedDefault, file: Path) -> Path:
 
 def saved(module: nn.Module, file: Path) -> Path:
     """A network as a `torch.export` program."""
-    embedded._export_program(module.eval(), file)
+    export_program(TorchClassifier(module, embedded.SPEC), file)
     return file
 
 
