@@ -96,7 +96,7 @@ def _falling(measured: Widths) -> Claim:
     looked_at = (Comparison.NAIVE, Comparison.DIRECT, Comparison.REFERENCE)
     found = {which: measured.barrier(which) for which in looked_at}
     return Claim(
-        claim="All barriers fall with width",
+        claim="All barriers fall with width (none rises by more than its interval)",
         source=f"{SOURCE}, its figures of width; a replication on MNIST",
         run=measured.what,
         outcome="; ".join(f"{which.value}: {_row(measured.widths, rows)}" for which, rows in found.items()),

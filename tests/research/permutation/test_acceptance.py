@@ -133,7 +133,7 @@ def test_b6_4_the_last_permutation_serves_all_epochs_and_the_first_does_not_serv
 ) -> None:
     images = _mnist(shared_data).take(range(4000))
     options = TrajectoryOptions(
-        images=images, networks=NetworkOptions(epochs=8), width=96, pairs=2, at=(0, 2, 8), points=7
+        images=images, networks=NetworkOptions(epochs=12), width=160, pairs=2, at=(0, 2, 12), points=5
     )
     _check_trajectory(trajectory_study(workplace(tmp_path), options), least=0.02)
 
@@ -141,13 +141,13 @@ def test_b6_4_the_last_permutation_serves_all_epochs_and_the_first_does_not_serv
 @pytest.mark.slow
 def test_b6_4_at_width_256_too(tmp_path: Path, shared_data: Path) -> None:
     options = TrajectoryOptions(images=_mnist(shared_data), width=256, pairs=2)
-    _check_trajectory(trajectory_study(workplace(tmp_path), options), least=0.005)
+    _check_trajectory(trajectory_study(workplace(tmp_path), options), least=0.01)
 
 
 def _check_trajectory(study: Study, least: float) -> None:
     barriers = study.figures["error barrier, training"]
     first, last = (f"epoch {study.figures['epochs'][place]}" for place in (0, -1))
     assert max(barriers[last]) < 0.02
-    assert barriers[NONE][-1] > barriers[last][-1] + least
-    # Of the way from the last permutation to none, the first one leaves more than half.
-    assert barriers[first][-1] - barriers[last][-1] > 0.5 * (barriers[NONE][-1] - barriers[last][-1])
+    assert barriers[first][-1] > least
+    assert barriers[first][-1] > 2 * barriers[last][-1]
+    assert barriers[NONE][-1] > barriers[first][-1]
