@@ -77,7 +77,7 @@ def _transport(found: PrunedPairs, run: str) -> Claim:
         source=f"{SOURCE}: the authors' code carries masks over; it prints no figures",
         run=f"{run}; the second network of each pair, trained from its own rewound weights, at the last level",
         outcome="held-out error under its own mask {}, carried over {}, as it stands {}, random {}; ".format(*means)
-        + f"carried over less as it stands {gap.value:.3f} ({gap.low:.3f} .. {gap.high:.3f})",
+        + f"difference of carried over and as it stands {gap.value:.3f} ({gap.low:.3f} .. {gap.high:.3f})",
         agrees=None if gap.low <= 0 <= gap.high else gap.high < 0,
     )
 
