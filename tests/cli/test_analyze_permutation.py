@@ -29,6 +29,8 @@ def test_one_command_leaves_a_report_figures_and_charts(isthmus: Isthmus, tmp_pa
     assert list(figures["studies"])[:2] == ["width", "trajectory"]
     assert figures["facts"]["options"]["widths"] == [4, 16]
     assert figures["facts"]["images"] == "300 of scikit-learn's digits"
+    assert figures["studies"]["width"]["options"]["triples"] == 2
+    assert figures["studies"]["trajectory"]["options"]["at"] == [0, 1, 2]
     assert "figures     " in done.stdout
     assert {"report.html", "claims.md", "width.npz", "width-barriers.svg", "trajectory-heat.svg"} <= {
         path.name for path in out.iterdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from detector.errors import AnalysisError
 from detector.research.permutation.hybrids import Hybrid
-from detector.research.permutation.matching import MatchingOptions
-from detector.research.permutation.networks import NetworkOptions, at_width, trained_networks
+from detector.research.permutation.networks import at_width, trained_networks
+from detector.research.permutation.study_options import NetworkStudyOptions
 from detector.research.permutation.trajectories import Trajectory
 from detector.research.permutation.trajectory_claims import trajectory_claims
 from detector.research.permutation.trajectory_job import PAIR, Trajectories, trajectories_job
@@ -20,7 +20,6 @@ from detector.research.studies import Study
 
 if TYPE_CHECKING:
     from detector.research.studies import Workplace
-    from detector.training.data import LabelledImages
 
 NAME: Final = "trajectory"
 MAX_PAIRS: Final = 100
@@ -29,41 +28,28 @@ _EARLY = 2  # checkpoints that lend their layers to hybrids: the random start an
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TrajectoryOptions:
-    """What is followed.
+class TrajectoryOptions(NetworkStudyOptions):
+    """What is followed; see `NetworkStudyOptions` for the rest.
 
     Args:
-        images: What networks are trained on and tested with.
-        networks: How they are trained.
         width: Of the networks.
         pairs: Of networks, no two of which share one.
         at: Epochs at which there are checkpoints, rising from 0 to the last; None doubles from 1 on.
-        test_share: Of the images, 0..1; no network is trained on them.
-        points: Of the grid on a line between two networks, both ends included.
-        matching: How weights are matched.
-        seed: Of the split and the networks.
 
     Raises:
         AnalysisError: A value is out of range.
     """
 
-    images: LabelledImages
-    networks: NetworkOptions = field(default_factory=NetworkOptions)
     width: int = 128
     pairs: int = 3
     at: tuple[int, ...] | None = None
-    test_share: float = 0.2
-    points: int = 11
-    matching: MatchingOptions = field(default_factory=MatchingOptions)
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 2 <= self.pairs <= MAX_PAIRS:  # noqa: PLR2004 - without two there is no interval
             raise AnalysisError(f"trajectory: pairs must lie in 2..{MAX_PAIRS}, not {self.pairs}")
-        if self.width < 2 or not 0 < self.test_share < 1 or self.points < 3:  # noqa: PLR2004 - something to permute, between
-            raise AnalysisError(
-                "trajectory: width must be at least 2, test_share lie between 0 and 1, points be at least 3"
-            )
+        if self.width < 2:  # noqa: PLR2004 - one unit has no permutation
+            raise AnalysisError(f"trajectory: width must be at least 2, not {self.width}")
         at = self.epochs
         if len(at) < 3 or at[0] != 0 or list(at) != sorted(set(at)) or at[-1] != self.networks.epochs:  # noqa: PLR2004 - start, middle, end
             raise AnalysisError(
@@ -85,13 +71,7 @@ class TrajectoryOptions:
 
     def to_json(self) -> dict[str, Any]:
         """All values, JSON-ready; images by their digest."""
-        return {
-            **{name: value for name, value in vars(self).items() if name not in {"images", "networks", "matching"}},
-            "images": self.images.digest,
-            "networks": self.networks.to_json(),
-            "matching": asdict(self.matching),
-            "at": list(self.epochs),
-        }
+        return {**super().to_json(), "at": list(self.epochs)}
 
 
 def study(workplace: Workplace, options: TrajectoryOptions) -> Study:
@@ -105,8 +85,7 @@ def study(workplace: Workplace, options: TrajectoryOptions) -> Study:
         AnalysisError: There are too few images, training diverges, or the networks have no symmetries.
         CalibrationError: The disk refuses.
     """
-    images = options.images
-    train, held_out = images.split(round(len(images) * (1 - options.test_share)), options.seed)
+    train, held_out = options.split()
     seeds = range(options.seed * _SEEDS, options.seed * _SEEDS + PAIR * options.pairs)
     recipes = [options.networks.recipe(options.width, train, seed) for seed in seeds]
     steps = [epoch * options.networks.epoch_steps(train) for epoch in options.epochs]
@@ -136,7 +115,7 @@ def study(workplace: Workplace, options: TrajectoryOptions) -> Study:
     charts = trajectory_charts(found)
     return Study(
         name=NAME,
-        figures=_figures(found),
+        figures={**_figures(found), "options": options.to_json()},
         arrays={**arrays, "epochs": np.array(options.epochs)},
         sections=trajectory_sections(found, charts),
         charts=charts,

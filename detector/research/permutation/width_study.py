@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from detector.errors import AnalysisError
-from detector.research.permutation.matching import MatchingOptions
-from detector.research.permutation.networks import NetworkOptions, at_width, trained_networks
+from detector.research.permutation.networks import at_width, trained_networks
+from detector.research.permutation.study_options import NetworkStudyOptions
 from detector.research.permutation.width_claims import width_claims
 from detector.research.permutation.width_job import SETS, TRIPLE, Comparison, Triples, triples_job
 from detector.research.permutation.width_sections import width_charts, width_sections
@@ -20,7 +20,6 @@ from detector.research.studies import Study
 if TYPE_CHECKING:
     from detector.metrics import Estimate
     from detector.research.studies import Workplace
-    from detector.training.data import LabelledImages
 
 NAME: Final = "width"
 MAX_WIDTH: Final = 4096
@@ -29,43 +28,30 @@ _SEEDS = TRIPLE * MAX_TRIPLES  # from one seed of the study to the next
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class WidthOptions:
-    """What is compared.
+class WidthOptions(NetworkStudyOptions):
+    """What is compared; see `NetworkStudyOptions` for the rest.
 
     Args:
-        images: What networks are trained on and tested with.
-        networks: How they are trained.
         widths: Of the networks, rising.
         triples: Of networks at each width, no two of which share one.
-        test_share: Of the images, 0..1; no network is trained on them.
-        points: Of the grid on a line between two networks, both ends included.
         mixtures: Of three networks that are measured, besides each by itself and their mean.
-        matching: How weights are matched.
-        seed: Of the split and the networks.
 
     Raises:
         AnalysisError: A value is out of range.
     """
 
-    images: LabelledImages
-    networks: NetworkOptions = field(default_factory=NetworkOptions)
     widths: tuple[int, ...] = (8, 16, 32, 64, 128, 256)
     triples: int = 4
-    test_share: float = 0.2
-    points: int = 11
     mixtures: int = 12
-    matching: MatchingOptions = field(default_factory=MatchingOptions)
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.widths or list(self.widths) != sorted(set(self.widths)):
             raise AnalysisError(f"widths must rise, not {list(self.widths)}")
         if self.widths[0] < 2 or self.widths[-1] > MAX_WIDTH:  # noqa: PLR2004 - one unit has no permutation
             raise AnalysisError(f"widths must lie in 2..{MAX_WIDTH}, not {list(self.widths)}")
-        if not 2 <= self.triples <= MAX_TRIPLES:  # noqa: PLR2004 - without two there is no interval
-            raise AnalysisError(f"triples must lie in 2..{MAX_TRIPLES}, not {self.triples}")
-        if not 0 < self.test_share < 1 or self.points < 3 or self.mixtures < 1:  # noqa: PLR2004 - something between
-            raise AnalysisError("width: test_share must lie between 0 and 1, points be at least 3, mixtures at least 1")
+        if not 2 <= self.triples <= MAX_TRIPLES or self.mixtures < 1:  # noqa: PLR2004 - without two there is no interval
+            raise AnalysisError(f"triples must lie in 2..{MAX_TRIPLES}, mixtures be at least 1")
 
     def small(self) -> WidthOptions:
         """The same for seconds: two triples of two widths, trained shortly."""
@@ -77,16 +63,6 @@ class WidthOptions:
             points=5,
             mixtures=4,
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """All values, JSON-ready; images by their digest."""
-        return {
-            **{name: value for name, value in vars(self).items() if name not in {"images", "networks", "matching"}},
-            "images": self.images.digest,
-            "networks": self.networks.to_json(),
-            "matching": asdict(self.matching),
-            "widths": list(self.widths),
-        }
 
 
 def study(workplace: Workplace, options: WidthOptions) -> Study:
@@ -100,8 +76,7 @@ def study(workplace: Workplace, options: WidthOptions) -> Study:
         AnalysisError: There are too few images, training diverges, or the networks have no symmetries.
         CalibrationError: The disk refuses.
     """
-    images = options.images
-    train, held_out = images.split(round(len(images) * (1 - options.test_share)), options.seed)
+    train, held_out = options.split()
     found = []
     for width in options.widths:
         seeds = range(TRIPLE * options.triples)
@@ -130,7 +105,7 @@ def study(workplace: Workplace, options: WidthOptions) -> Study:
     charts = width_charts(measured)
     return Study(
         name=NAME,
-        figures=_figures(measured),
+        figures={**_figures(measured), "options": options.to_json()},
         arrays={**arrays, "widths": np.array(options.widths)},
         sections=width_sections(measured, charts),
         charts=charts,

@@ -133,7 +133,7 @@ def test_b6_4_the_last_permutation_serves_all_epochs_and_the_first_does_not_serv
 ) -> None:
     images = _mnist(shared_data).take(range(4000))
     options = TrajectoryOptions(
-        images=images, networks=NetworkOptions(epochs=12), width=160, pairs=2, at=(0, 2, 12), points=5
+        images=images, networks=NetworkOptions(epochs=12), width=160, pairs=2, at=(0, 2, 12), points=3
     )
     _check_trajectory(trajectory_study(workplace(tmp_path), options), least=0.02)
 
