@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -13,12 +13,13 @@ import torch
 from detector.research.permutation.activations import match_activations
 from detector.research.permutation.barriers import BATCH
 from detector.research.permutation.kernels import Kernel
-from detector.research.permutation.matching import MatchingOptions, match_weights
+from detector.research.permutation.matching import match_weights
 from detector.research.permutation.spec import permuted
 from detector.shards.base import Job, Shard
 
 if TYPE_CHECKING:
     from detector.progress import Advance
+    from detector.research.permutation.matching import MatchingOptions
     from detector.research.permutation.measuring import Setting
     from detector.research.permutation.spec import Permutations, State
     from detector.shards.base import Models
@@ -84,12 +85,12 @@ class Alignments:
     Args:
         setting: What they are measured on.
         activations: Images of training whose activations are matched.
-        seed: Of the order in which groups are visited, and of starts.
+        matching: How weights are matched, but for what methods differ in.
     """
 
     setting: Setting
     activations: LabelledImages
-    seed: int
+    matching: MatchingOptions
 
 
 def kernels_job(title: str, weights: Arrays, shared: Alignments) -> Job:
@@ -138,9 +139,7 @@ def _matched(shared: Alignments, method: Method, one: State, other: State) -> Pe
         case By.NOTHING:
             return {}
         case By.WEIGHTS:
-            options = MatchingOptions(
-                kernel=method.kernel, vectors=method.vectors, restarts=method.restarts, seed=shared.seed
-            )
+            options = replace(shared.matching, kernel=method.kernel, vectors=method.vectors, restarts=method.restarts)
             return match_weights(architecture.spec, [one], [other], options).permutations
         case By.ACTIVATIONS:
             batches = shared.activations.batches(BATCH)

@@ -20,7 +20,7 @@ NAME: Final = "kernels"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KernelOptions(PairOptions):
-    """What is aligned and compared.
+    """What is aligned and compared; of `matching` kernel, vectors and restarts are what is compared.
 
     Args:
         activations: Images of training whose activations are matched, at most.
@@ -59,7 +59,7 @@ def study(workplace: Workplace, options: KernelOptions) -> Study:
     recipes = options.recipes(train)
     weights = trained_networks(workplace, "Training networks to align", recipes, train)
     setting = options.setting(train, held_out)
-    shared = Alignments(setting, train.head(options.activations), options.seed)
+    shared = Alignments(setting, train.head(options.activations), options.matching)
     arrays = workplace.done(
         "permutation/kernels",
         lambda: kernels_job("Aligning networks in every way", weights, shared),
@@ -67,7 +67,7 @@ def study(workplace: Workplace, options: KernelOptions) -> Study:
         **setting.to_json(),
         methods=[asdict(method) for method in METHODS],
         activations=shared.activations.digest,
-        seed=options.seed,
+        matching=asdict(options.matching),
     )
     what = (
         f"{options.pairs} pairs of {recipes[0].architecture}, {options.networks.epochs} epochs on {len(train)} images"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from detector.metrics import mean_estimate
 from detector.reporting import numbers
 from detector.research.claims import Claim
 from detector.research.permutation.pruning_jobs import Alignment, Masking
@@ -68,21 +69,17 @@ def _agreement(found: PrunedPairs, run: str) -> Claim:
 
 
 def _transport(found: PrunedPairs, run: str) -> Claim:
-    own, permuted, plain, random = (found.transported(masking) for masking in Masking)
-    wins = [int((permuted < other).sum()) for other in (plain, random)]
+    own, permuted, plain, random = (found.transported(masking)[:, -1] for masking in Masking)
+    gap = mean_estimate(permuted - plain)
+    means = (numbers.percent(float(errors.mean())) for errors in (own, permuted, plain, random))
     return Claim(
         claim="A mask carried over by the dense permutation serves another network better than the mask as it stands.",
         source=f"{SOURCE}: the authors' code carries masks over; it prints no figures",
-        run=f"{run}; the second network of each pair, trained from its own rewound weights",
-        outcome=f"held-out error at the last level: own mask {_last(own)}, carried over {_last(permuted)}, as it "
-        f"stands {_last(plain)}, random {_last(random)}; carried over is better in {wins[0]} of {permuted.size} cases "
-        f"than as it stands, in {wins[1]} than random",
-        agrees=bool(permuted.mean() < plain.mean()),
+        run=f"{run}; the second network of each pair, trained from its own rewound weights, at the last level",
+        outcome="held-out error under its own mask {}, carried over {}, as it stands {}, random {}; ".format(*means)
+        + f"difference of carried over and as it stands {gap.value:.3f} ({gap.low:.3f} .. {gap.high:.3f})",
+        agrees=None if gap.low <= 0 <= gap.high else gap.high < 0,
     )
-
-
-def _last(errors: NDArray[np.float64]) -> str:
-    return numbers.percent(float(errors[:, -1].mean()))
 
 
 def _range(values: NDArray[np.float64]) -> str:

@@ -110,7 +110,8 @@ def _barriers(found: PrunedPairs) -> Markup:
                     axis.axhline(CONNECTED, color=INK, linewidth=0.8, linestyle=":")
                 axis.set_title(f"{_UNITS[kind]}, {SETS[place]} images, n = {found.pairs}")
         _falling(axes[1], found.densities)
-        axes[0, 0].legend()
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside lower center", ncols=len(Alignment))
 
     return chart("pruning-barriers", "barriers between pruned networks against their density", (8.6, 5.4), paint)
 
@@ -123,7 +124,7 @@ def _agreement(found: PrunedPairs) -> Markup:
         left.set_title(f"units matched as by the dense permutation, n = {found.pairs}")
         for place, name in enumerate(SETS):
             _line(right, found.densities, found.singles(held_out=bool(place)), place, f"{name} images")
-        right.set_title(f"error of a network, n = {2 * found.pairs}")
+        right.set_title(f"error of a network, mean of a pair's two, n = {found.pairs}")
         right.legend()
         _falling((left, right), found.densities)
 
@@ -164,7 +165,7 @@ def _falling(axes: Sequence[Any], densities: NDArray[np.float64]) -> None:
     """Densities from left to right as they fall, each level as far from the next."""
     for axis in axes:
         axis.set_xscale("log")
-        axis.set_xticks(densities[::2], [f"{share:.2g}" for share in densities[::2]])
         plain_numbers(axis.xaxis)
+        axis.set_xticks(densities[::2], [f"{share:.2g}" for share in densities[::2]])
         axis.set_xlabel("share of weights that is left")
     axes[0].invert_xaxis()

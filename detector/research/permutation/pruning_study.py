@@ -6,13 +6,12 @@ measured without a permutation, with that of the dense networks, and with the le
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from detector.errors import AnalysisError
-from detector.research.permutation.matching import MatchingOptions
 from detector.research.permutation.pair_options import PairOptions
 from detector.research.permutation.pruned_pairs import PrunedPairs
 from detector.research.permutation.pruning_claims import pruning_claims
@@ -44,7 +43,6 @@ class PruningOptions(PairOptions):
         share: Of the weights that are left, pruned each time.
         rewind_epochs: The epoch of the dense training that weights go back to; 0 for their start.
         output_layer: Whether the last layer is pruned too.
-        matching: How weights are matched.
         transport: Whether networks are trained under the masks of others too, which takes longer than the pruning.
 
     Raises:
@@ -55,7 +53,6 @@ class PruningOptions(PairOptions):
     share: float = 0.2
     rewind_epochs: int = 1
     output_layer: bool = True
-    matching: MatchingOptions = field(default_factory=MatchingOptions)
     transport: bool = True
 
     def __post_init__(self) -> None:
@@ -76,10 +73,6 @@ class PruningOptions(PairOptions):
     def small(self) -> Self:
         """The same for seconds: two pairs, three levels, trained shortly."""
         return PairOptions.small(replace(self, levels=min(self.levels, 3), rewind_epochs=min(self.rewind_epochs, 1)))
-
-    def to_json(self) -> dict[str, Any]:
-        """All values, JSON-ready; images by their digest."""
-        return {**super().to_json(), "matching": asdict(self.matching)}
 
 
 def study(workplace: Workplace, options: PruningOptions) -> Study:

@@ -30,7 +30,7 @@ IMAGES = LabelledImages(RNG.integers(0, 256, (20, 1, 4, 4), dtype=np.uint8), RNG
         ({"share": 1.0}, "share must lie between"),
         ({"test_share": 1.0}, "test_share must lie between 0 and 1"),
         ({"points": 2}, "points be at least 3"),
-        ({"measured": 0}, "measured at least 1"),
+        ({"measured": 0}, "measured must be at least 1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(given: dict[str, Any], message: str) -> None:
@@ -44,7 +44,7 @@ def test_options_that_make_no_sense_are_refused(given: dict[str, Any], message: 
         ({"pairs": 1}, r"pairs must lie in 2\.\.100, not 1"),
         ({"test_share": 0.0}, "test_share must lie between 0 and 1"),
         ({"points": 2}, "points be at least 3"),
-        ({"measured": 0}, "measured at least 1"),
+        ({"measured": 0}, "measured must be at least 1"),
         ({"activations": 0}, "activations must be at least 1"),
     ],
 )
