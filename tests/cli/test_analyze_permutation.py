@@ -26,7 +26,8 @@ def test_one_command_leaves_a_report_figures_and_charts(isthmus: Isthmus, tmp_pa
     done = isthmus("analyze", "permutation", "--out", out, "--limit", 300, *SMALL)
     assert done.exit_code == 0, done.output
     figures = json.loads((out / "permutation.json").read_text())
-    assert list(figures["studies"])[:2] == ["width", "trajectory"]
+    assert list(figures["studies"]) == ["width", "trajectory", "pruning", "kernels", "merging"]
+    assert figures["missing"] == []
     assert figures["facts"]["options"]["widths"] == [4, 16]
     assert figures["facts"]["images"] == "300 of scikit-learn's digits"
     assert figures["studies"]["width"]["options"]["triples"] == 2

@@ -11,7 +11,10 @@ from tests.support.commands import finished
 if TYPE_CHECKING:
     from tests.cli.conftest import Isthmus
 
-COMMANDS = ("calibrate", "evaluate", "inspect", "export", "score", "serve", "client", "token", "demo")
+COMMANDS = (
+    *("calibrate", "transfer", "evaluate", "inspect", "export", "score"),
+    *("serve", "client", "token", "train", "merge", "demo"),
+)
 
 
 def test_the_package_runs_as_the_command() -> None:

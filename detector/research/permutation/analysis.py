@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from detector.research import analysis
 from detector.research.analysis import AnalysisKind
-from detector.research.permutation import kernel_study, pruning_study, trajectory_study, width_study
+from detector.research.permutation import kernel_study, merging_study, pruning_study, trajectory_study, width_study
 from detector.research.permutation.options import PermutationOptions
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ STUDIES: Final[Mapping[str, Callable[[Workplace, PermutationOptions], Study]]] =
     trajectory_study.NAME: lambda at, options: trajectory_study.study(at, options.of_trajectories),
     pruning_study.NAME: lambda at, options: pruning_study.study(at, options.of_pruning),
     kernel_study.NAME: lambda at, options: kernel_study.study(at, options.of_kernels),
+    merging_study.NAME: lambda at, options: merging_study.study(at, options.of_merging),
 }
 """All studies, in the order they are run and reported: what is new is a line here."""
 

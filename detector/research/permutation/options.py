@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from detector.research.permutation.guards import quick_benchmark
 from detector.research.permutation.kernel_study import KernelOptions
-from detector.research.permutation.networks import NetworkOptions
+from detector.research.permutation.merging_study import MergingStudyOptions
+from detector.research.permutation.networks import NetworkOptions, at_width
 from detector.research.permutation.pruning_study import PruningOptions
 from detector.research.permutation.trajectory_study import TrajectoryOptions
 from detector.research.permutation.width_study import WidthOptions
 
 if TYPE_CHECKING:
     from detector.training.data import LabelledImages
+
+
+_DOUBLINGS = 2  # of attacks' budgets on grey images, which need more than photographs
 
 
 class _Sized(Protocol):
@@ -82,12 +87,29 @@ class PermutationOptions:
     @property
     def of_pruning(self) -> PruningOptions:
         """What is pruned."""
-        return self._small_or_whole(PruningOptions(**self._of_one_width()))
+        rewind = min(1, self.networks.epochs - 1)
+        return self._small_or_whole(PruningOptions(**self._of_one_width(), rewind_epochs=rewind))
 
     @property
     def of_kernels(self) -> KernelOptions:
         """What is aligned in every way."""
         return self._small_or_whole(KernelOptions(**self._of_one_width()))
+
+    @property
+    def of_merging(self) -> MergingStudyOptions:
+        """What is merged: networks of the largest width, where it promises most."""
+        grey = self.images.shape[0] == 1
+        return self._small_or_whole(
+            MergingStudyOptions(
+                images=self.images,
+                architecture=at_width(self.networks.architecture, max(self.widths)),
+                epochs=self.networks.epochs,
+                learning_rate=self.networks.learning_rate,
+                points=self.points,
+                guards=quick_benchmark(doublings=_DOUBLINGS if grey else 0, seed=self.seed),
+                seed=self.seed,
+            )
+        )
 
     def to_json(self) -> dict[str, Any]:
         """All values, JSON-ready; images by their digest."""
