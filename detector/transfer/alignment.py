@@ -14,13 +14,13 @@ from detector.classifiers.gradients import AGREEMENT, disagreement
 from detector.classifiers.loading import loaded_from_torch, tapped
 from detector.classifiers.torch import TorchClassifier
 from detector.errors import AnalysisError, ClassifierError
+from detector.research.permutation.architecture import program_of, state_under
 from detector.research.permutation.barriers import barrier, line
 from detector.research.permutation.matching import MatchingOptions, match_weights
 from detector.research.permutation.normalisation import has_statistics
 from detector.research.permutation.spec import permuted
 from detector.research.permutation.tracing import derive_spec
 from detector.training.data import LabelledImages
-from detector.transfer.architecture import program_of, state_under
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -58,7 +58,8 @@ def test_another_architecture_is_refused_by_the_files_name(
     other = tmp_path / "wider.pt2"
     export_program(TorchClassifier(mlp(13, 9), SPEC), other)
     told = isthmus("merge", "--networks", network, "--networks", other, "--images", images, "--out", tmp_path / "out")
-    _refused(told, f"{other}: 1.weight has the shape (13, 64), not (12, 64)")
+    _refused(told, f"{other}: this network and the first can't be merged")
+    _refused(told, "1.weight has the shape (12, 64), and the other's 1.weight (13, 64)")
 
 
 @pytest.mark.parametrize(

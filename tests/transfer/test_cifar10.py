@@ -19,10 +19,10 @@ from detector.cli.remote import load_detector
 from detector.data.opening import open_images
 from detector.data.source import read_all
 from detector.prototypes.options import SynthesisOptions
+from detector.research.permutation.architecture import program_of, state_under
 from detector.research.permutation.spec import permuted, random_permutations
 from detector.research.permutation.tracing import derive_spec
 from detector.training.architectures import build_network
-from detector.transfer.architecture import program_of, state_under
 from detector.transfer.connection import ALIGNED, NAIVE
 from detector.transfer.decision import Choice
 from detector.transfer.evidence import Subject

@@ -1,25 +1,24 @@
 """Networks of one architecture from wherever classifiers come from, side by side, so that they can be aligned.
 
-Each has a program of its own, which may be written differently; what counts is that all have the same tensors and that
-the first one's program, given another's tensors, answers as that one does.
+Each has a program of its own, which may be written differently and call its tensors otherwise; what counts is that the
+first one's program, given another's tensors, answers as that one does.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import torch
-from torch import nn
 
-from detector.classifiers.base import OutputKind, PixelType
+from detector.classifiers.base import PixelType
 from detector.classifiers.gradients import load_torch_source
 from detector.classifiers.outputs import probe_images
-from detector.classifiers.torch import TorchClassifier, class_tensor, encode_tensor, logit_rows
+from detector.classifiers.torch import TorchClassifier
 from detector.errors import AnalysisError
-from detector.research.permutation.program import Program
+from detector.research.permutation.architecture import program_of, state_under
 from detector.research.permutation.tracing import derive_spec
 
 if TYPE_CHECKING:
@@ -27,15 +26,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from detector.classifiers.base import ImageSpec
     from detector.classifiers.options import SpecOptions
+    from detector.research.permutation.program import Program
     from detector.research.permutation.spec import PermutationSpec, State
 
 MAX_NETWORKS: Final = 16
 _FEWEST = 2
 _PROBES = 5
-_TOLERANCE = 1e-3  # of the largest logit: float32 sums in another order
-_INSIDE = "network."
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +67,11 @@ class Networks:
         for name, other in zip(names, classifiers, strict=True):
             _check_conventions(name, other, first)
         probe = torch.from_numpy(probe_images(first.spec, _PROBES))
-        traced = [_traced(each, probe, name) for name, each in zip(names, classifiers, strict=True)]
-        program, states = traced[0], tuple(dict(one.state) for one in traced)
-        for name, state in zip(names, states, strict=True):
-            _check_tensors(name, state, names[0], states[0])
+        program, *others = (program_of(each, probe, name=name) for name, each in zip(names, classifiers, strict=True))
+        states = (program.state, *(_under(program, *other, probe) for other in zip(others, names[1:], strict=True)))
         spec = derive_spec(program, probe, name=names[0])
-        for name, own, state in zip(names, traced, states, strict=True):
+        for name, state in zip(names, states, strict=True):
             spec.check(state, name=name)
-            _check_answers(name, own, program, state, probe)
         return cls(tuple(names), tuple(classifiers), program, spec, states)
 
     def classifier(self, state: State, *, name: str) -> TorchClassifier:
@@ -112,31 +106,6 @@ def open_networks(sources: Sequence[str], options: SpecOptions, labels: tuple[st
     return Networks.of(sources, [load_torch_source(each).classifier(options, labels=labels) for each in sources])
 
 
-class _Canonical(nn.Module):
-    """A classifier's module behind what it wants of images, so that it takes canonical ones and gives logits."""
-
-    def __init__(self, classifier: TorchClassifier) -> None:
-        super().__init__()
-        self.network = classifier.module
-        self._spec: ImageSpec = classifier.spec
-        self._kind: OutputKind = classifier.output_kind
-
-    def forward(self, images: Tensor) -> Tensor:
-        return logit_rows(class_tensor(self.network(encode_tensor(self._spec, images))).flatten(1), self._kind)
-
-
-def _traced(classifier: TorchClassifier, probe: Tensor, name: str) -> Program:
-    """Its program, from canonical images to logits, with tensors named as its module names them."""
-    program = Program.of(_Canonical(classifier), probe, name=name)
-    own = {key: key.removeprefix(_INSIDE) for key in program.state}
-    return replace(
-        program,
-        inputs=tuple(None if key is None else own.get(key, key) for key in program.inputs),
-        state={own[key]: value for key, value in program.state.items()},
-        buffers=frozenset(own[key] for key in program.buffers),
-    )
-
-
 def _check_conventions(name: str, classifier: TorchClassifier, first: TorchClassifier) -> None:
     if classifier.spec.dtype is PixelType.UINT8:
         raise AnalysisError(f"{name}: takes uint8 pixels; give the network behind them, which takes floats")
@@ -151,23 +120,9 @@ def _check_conventions(name: str, classifier: TorchClassifier, first: TorchClass
             raise AnalysisError(f"{name}: {what} {found}, the first network {wanted}; merge networks of one kind")
 
 
-def _check_tensors(name: str, state: State, first_name: str, first: State) -> None:
-    """Whether a network has the first one's tensors; what layers share in one of them, they share in the other."""
-    if missing := sorted(first.keys() - state.keys()):
-        raise AnalysisError(f"{name}: has no tensor {_named(missing)}, which {first_name} has; is it another network?")
-    if more := sorted(state.keys() - first.keys()):
-        raise AnalysisError(f"{name}: has a tensor {_named(more)}, which {first_name} has not; is it another network?")
-
-
-def _named(tensors: list[str]) -> str:
-    more = f" (and {len(tensors) - 1} more)" if len(tensors) > 1 else ""
-    return tensors[0] + more
-
-
-def _check_answers(name: str, own: Program, program: Program, state: State, probe: Tensor) -> None:
-    with torch.no_grad():
-        wanted, found = own.logits(probe), program.logits(probe, state)
-    if not bool((found - wanted).abs().max() <= _TOLERANCE * max(float(wanted.abs().max()), 1e-6)):
-        raise AnalysisError(
-            f"{name}: has the first network's tensors and computes something else with them: another architecture"
-        )
+def _under(first: Program, other: Program, name: str, probe: Tensor) -> State:
+    """A network's tensors by the first one's names."""
+    try:
+        return state_under(first, other, probe)
+    except AnalysisError as error:
+        raise AnalysisError(f"{name}: this network and the first can't be merged, for {error}") from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import nn
 
-from detector.classifiers.base import OutputKind
-from detector.classifiers.torch import class_tensor, encode_tensor
+from detector.classifiers.torch import class_tensor, encode_tensor, logit_rows
 from detector.errors import AnalysisError
 from detector.research.permutation.program import Program
 
@@ -31,12 +31,11 @@ class _Canonical(nn.Module):
         self.training = False
 
     def forward(self, images: Tensor) -> Tensor:
-        rows = class_tensor(self.module(encode_tensor(self._spec, images))).flatten(1)
-        return rows if self._kind is OutputKind.LOGITS else rows.clamp_min(torch.finfo(rows.dtype).tiny).log()
+        return logit_rows(class_tensor(self.module(encode_tensor(self._spec, images))).flatten(1), self._kind)
 
 
 def program_of(classifier: TorchClassifier, example: Tensor, *, name: str) -> Program:
-    """A classifier taken apart.
+    """A classifier taken apart: from canonical images to logits, with tensors named as its module names them.
 
     Args:
         classifier: With gradients.
@@ -46,7 +45,14 @@ def program_of(classifier: TorchClassifier, example: Tensor, *, name: str) -> Pr
     Raises:
         AnalysisError: It can't be traced.
     """
-    return Program.of(_Canonical(classifier), example, name=name)
+    program = Program.of(_Canonical(classifier), example, name=name)
+    own = {key: key.removeprefix(_INSIDE) for key in program.state}
+    return replace(
+        program,
+        inputs=tuple(None if key is None else own.get(key, key) for key in program.inputs),
+        state={own[key]: value for key, value in program.state.items()},
+        buffers=frozenset(own[key] for key in program.buffers),
+    )
 
 
 def state_under(reference: Program, other: Program, example: Tensor) -> State:
@@ -62,16 +68,21 @@ def state_under(reference: Program, other: Program, example: Tensor) -> State:
         example: As for `program_of`.
 
     Raises:
-        AnalysisError: The architectures differ; the message says where it shows.
+        AnalysisError: The architectures differ, or the other network holds NaN; the message says where it shows.
     """
     ours, theirs = _used(reference), _used(other)
     names = list(zip(ours, ours if set(ours) == set(theirs) else theirs, strict=False))
     if len(ours) != len(theirs):
-        raise AnalysisError(f"{_DIFFERENT}: one uses {len(ours)} tensors, the other {len(theirs)}")
+        odd = min(set(ours) ^ set(theirs))
+        raise AnalysisError(
+            f"{_DIFFERENT}: one uses {len(ours)} tensors, the other {len(theirs)}; only one of them has {odd}"
+        )
     for one, two in names:
         wanted, found = tuple(reference.state[one].shape), tuple(other.state[two].shape)
         if [size for size in found if size > 1] != [size for size in wanted if size > 1]:
             raise AnalysisError(f"{_DIFFERENT}: {one} has the shape {wanted}, and the other's {two} {found}")
+        if not bool(other.state[two].isfinite().all()):
+            raise AnalysisError(f"the other's {two} holds what is no finite number")
     # What no operation reads, such as a count of batches, is the reference's.
     state = {**reference.state, **{one: other.state[two].reshape(reference.state[one].shape) for one, two in names}}
     with torch.no_grad():
@@ -83,6 +94,7 @@ def state_under(reference: Program, other: Program, example: Tensor) -> State:
 
 
 _DIFFERENT: Final = "they are of different architectures"
+_INSIDE: Final = "module."
 _TOLERANCE: Final = 1e-3  # of the spread of the outputs: float32 sums in another order
 
 

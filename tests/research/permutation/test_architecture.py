@@ -9,7 +9,7 @@ from torch import nn
 from detector.classifiers.base import ChannelOrder, ImageSpec, OutputKind
 from detector.classifiers.torch import TorchClassifier
 from detector.errors import AnalysisError
-from detector.transfer.architecture import program_of, state_under
+from detector.research.permutation.architecture import program_of, state_under
 
 SPEC = ImageSpec(height=6, width=6, channel_order=ChannelOrder.GRAY)
 IMAGES = torch.rand(4, 1, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -43,16 +43,16 @@ def test_tensors_are_found_by_where_they_are_used_not_by_their_names() -> None:
     one = program_of(_classifier(_network()), IMAGES, name="one")
     other = program_of(_classifier(_network(named=True, seed=1)), IMAGES, name="other")
     state = state_under(one, other, IMAGES)
-    assert torch.equal(state["module.0.weight"], other.state["module.stem.weight"])
-    assert torch.equal(state["module.1.running_var"], other.state["module.norm.running_var"])
+    assert torch.equal(state["0.weight"], other.state["stem.weight"])
+    assert torch.equal(state["1.running_var"], other.state["norm.running_var"])
     torch.testing.assert_close(one.logits(IMAGES, state), other.logits(IMAGES))
 
 
 @pytest.mark.parametrize(
     ("module", "match"),
     [
-        (_network(6), r"module\.0\.weight has the shape \(5, 1, 3, 3\), and .* \(6, 1, 3, 3\)"),
-        (_network(kernel=4), r"module\.0\.weight has the shape \(5, 1, 3, 3\), and .* \(5, 1, 4, 4\)"),
+        (_network(6), r"0\.weight has the shape \(5, 1, 3, 3\), and .* \(6, 1, 3, 3\)"),
+        (_network(kernel=4), r"0\.weight has the shape \(5, 1, 3, 3\), and .* \(5, 1, 4, 4\)"),
         (
             nn.Sequential(*_layers()[:3], nn.Tanh(), *_layers()[3:]).eval(),
             r"where one has aten\.relu\.default, the other has aten\.tanh\.default",
