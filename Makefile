@@ -9,7 +9,7 @@ SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers
-.PHONY: evaluate-tuned analyze-cifar10 bench-bypass bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
+.PHONY: evaluate-tuned analyze-cifar10 analyze-cifar10-permutation analyze-mnist bench-bypass bench-matching bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -64,6 +64,16 @@ evaluate-tuned: $(INSTALLED) ## The guard that --tune chooses, and the plain one
 analyze-cifar10: $(INSTALLED) ## The path-loss paper's analyses on CIFAR-10, and its published barriers (an hour)
 	$(BIN)/isthmus analyze connectivity $(CIFAR10) --barriers within-class=$(SHARED)/paper_barriers/within_class_sample.csv \
 		--barriers adversarial=$(SHARED)/paper_barriers/cross_class_adversarial_sample.csv --out analysis-output/connectivity
+
+analyze-mnist: $(INSTALLED) ## Linear connectivity modulo permutation, on MNIST: widths, trainings, pruning, kernels, merging (half an hour)
+	$(BIN)/isthmus analyze permutation --images $(MNIST) --out analysis-output/permutation
+
+analyze-cifar10-permutation: $(INSTALLED) ## The same of small residual networks on CIFAR-10 (many hours)
+	$(BIN)/isthmus analyze permutation --images $(SHARED)/cifar10/train.zip --size 32x32 --architecture resnet20 \
+		--widths 4,8,16 --width 8 --epochs 20 --augment --out analysis-output/permutation-cifar10
+
+bench-matching: $(INSTALLED) ## What matching the units of two residual networks takes
+	$(BIN)/python -m benchmarks.matching
 
 bench-bypass: $(INSTALLED) ## What bypasses cost on CIFAR-10
 	$(BIN)/python -m benchmarks.bypass $(CIFAR10_FILES)

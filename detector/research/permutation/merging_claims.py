@@ -42,7 +42,7 @@ def _of_family(family: Family, run: str) -> list[Claim]:
         ),
         Claim(
             claim=f"Networks {family.name}, merged, are within a point of a single one.",
-            source="acceptance, methods.md B.6",
+            source="a replication of arXiv 2404.06498 on MNIST, at width 256",
             run=run,
             outcome=f"accuracy {numbers.percent(merged)} merged, {numbers.percent(single)} single (their mean), "
             f"{numbers.percent(family.combined.ensemble_accuracy)} as an ensemble",
@@ -72,7 +72,7 @@ def _of_guards(guards: Guards, other: str, claim: str, run: str) -> Claim:
 
     return Claim(
         claim=claim,
-        source="the project's owner asks (B.8)",
+        source="asked here: are merged classifiers better to guard?",
         run=f"{run}; {len(guards.comparison.attacks)} attacks, {guards.comparison.images} benign test images",
         outcome=f"AUROC with kin left out {said(LEFT_AUROC)}; attacked images that get by {said(EVADED)}; "
         f"{guards.forwards[MERGED]} against {guards.forwards[other]} forwards per image",

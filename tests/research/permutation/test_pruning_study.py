@@ -126,7 +126,7 @@ def test_options_are_told_and_made_small() -> None:
 
 @pytest.mark.slow
 def test_mnist_the_dense_permutation_keeps_barriers_below_two_percent(shared_data: Path, tmp_path: Path) -> None:
-    """methods.md B.6.5: below 0.02 at every level, where without a permutation they stay above 0.1."""
+    """Below 0.02 at every level, where without a permutation they stay above 0.1."""
     images = LabelledImages.of(mnist_images(shared_data))
     found = study(workplace(tmp_path), PruningOptions(images=images, pairs=2, points=11, transport=False))
     assert _errors(found, Alignment.DENSE).max() < 0.02
