@@ -29,7 +29,7 @@ demo: $(INSTALLED) ## Build a detector on scikit-learn's digits, serve it, attac
 serve: $(INSTALLED) ## The demo, but the server is left running and it says how to call it
 	$(BIN)/isthmus demo --out demo-output --keep-serving
 
-test: lint prometheus ## Lint, type-check and test; about 11 minutes on 2 slow cores
+test: lint prometheus ## Lint, type-check and test; a quarter of an hour on 2 slow cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --durations 40
 
 test-slow: $(INSTALLED) ## The heavier replications, which `make test` leaves out, but for the images' (test-images)

@@ -1,4 +1,4 @@
-"""What a correct implementation must show (the directions of the paper and of a replication), item by item, on networks that were trained for it.
+"""What a correct implementation must show, item by item: the directions of the paper, on networks trained for it.
 
 Items 1 and 2 are theorems. 3 and 4 are directions on MNIST; 5 is in the tests of pruning, 6 in those of kernels.
 """
