@@ -21,6 +21,7 @@ from detector.classifiers.export import export_onnx, export_program
 from detector.classifiers.torch import TorchClassifier
 from detector.data.source import ImageSet
 from detector.images import to_canonical
+from detector.training.classifiers import accuracy
 from detector.training.data import LabelledImages
 from detector.training.kinds import OptimiserKind, ScheduleKind
 from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
@@ -93,13 +94,14 @@ def build_embedded_default(
     training, calibration, test = _split(labels, seed)
     module = _train(pixels[training], labels[training], seed, on_progress)
     classifier = TorchClassifier(module, SPEC, labels=LABELS, name="embedded digits CNN")
+    tests = _image_set(pixels[test], labels[test], test)
     folder.mkdir(parents=True, exist_ok=True)
     default = EmbeddedDefault(
         classifier_file=folder / "digits.onnx",
         gradients_file=folder / "digits.pt2",
         images_file=folder / "digits.npz",
-        test=_image_set(pixels[test], labels[test], test),
-        accuracy=_accuracy(classifier, pixels[test], labels[test]),
+        test=tests,
+        accuracy=accuracy(classifier, tests),
     )
     export_onnx(classifier, default.classifier_file)
     export_program(classifier, default.gradients_file)
@@ -171,7 +173,3 @@ def _network() -> nn.Module:
         nn.Flatten(),
         nn.Linear(2 * _WIDTH * (SPEC.height // 2) * (SPEC.width // 2), len(LABELS)),
     )
-
-
-def _accuracy(classifier: TorchClassifier, pixels: UInt8Array, labels: NDArray[np.int64]) -> float:
-    return float((classifier.logits(to_canonical(pixels, SPEC.shape)).argmax(axis=1) == labels).mean())

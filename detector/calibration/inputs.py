@@ -10,8 +10,7 @@ from detector.classifiers.gradients import match_gradients
 from detector.classifiers.loading import load_classifier, tapped
 from detector.classifiers.remote_loading import LoadedRemote
 from detector.data.alignment import align_labels
-from detector.data.opening import open_images
-from detector.data.source import read_all
+from detector.data.reading import names_for, read_images
 from detector.images import to_canonical
 from detector.shards.recipe import GradientOrigin
 from detector.versions import tool_versions
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 _PROBES = 32
 _IDENTIFYING = 4  # images whose gradients' answers tell one gradient source from another
-_SKIPPED_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -121,39 +119,6 @@ def load_inputs(
     else:
         origin = GradientOrigin.of(str(classifier), state)
     return CalibrationInputs(loaded, found, data, names, origin if found else None)
-
-
-def read_images(
-    images: str | Path, shape: tuple[int, int, int], *, limit: int | None, seed: int, progress: Progress
-) -> ImageSet:
-    """Read images, and say how many could not be read.
-
-    Args:
-        images: As for `open_images`.
-        shape: What the classifier takes: (channels, height, width).
-        limit: Most images.
-        seed: Of the choice of images.
-        progress: Watches.
-
-    Raises:
-        DataError: The images can't be used.
-    """
-    source = open_images(images)
-    total = len(source) if limit is None else min(limit, len(source))
-    with progress.stage("Reading images", total) as advance:
-        data = read_all(source, shape, limit=limit, seed=seed, on_progress=advance)
-    if data.skipped:
-        progress.note(f"warning: {len(data.skipped)} images could not be read and are left out")
-        for skipped in data.skipped[:_SKIPPED_SHOWN]:
-            progress.note(f"  {skipped.name}: {skipped.reason}")
-    return data
-
-
-def names_for(own: tuple[str, ...], data: ImageSet, *, given: bool) -> tuple[str, ...]:
-    """A classifier's names of its classes; the data's, where it was given none and the counts agree."""
-    if given or data.class_names is None or len(data.class_names) != len(own):
-        return own
-    return tuple(data.class_names)
 
 
 def _gradients(loaded: Loaded, source: str | Path | None, data: ImageSet, progress: Progress) -> TorchClassifier | None:

@@ -96,6 +96,26 @@ def export_program(classifier: TorchClassifier, path: str | Path) -> None:
     torch.export.save(program, path)
 
 
+def write_classifier(classifier: TorchClassifier, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a classifier as ``name.pt2`` and ``name.onnx``, each whole or not at all; returns the two.
+
+    Raises:
+        ClassifierError: It can't be exported, or the disk refuses.
+    """
+    files = folder / f"{name}.pt2", folder / f"{name}.onnx"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as place:
+            program, graph = (Path(place) / file.name for file in files)
+            export_program(classifier, program)
+            export_onnx(classifier, graph)
+            for made, file in zip((program, graph), files, strict=True):
+                made.replace(file)
+    except OSError as error:
+        raise ClassifierError(f"{folder}: the classifier can't be written: {error.strerror}") from error
+    return files
+
+
 def served_spec(spec: ImageSpec) -> ImageSpec:
     """How the exported model wants its images: as the module did, but float32 where that took float16."""
     return replace(spec, dtype=PixelType.FLOAT32) if spec.dtype is PixelType.FLOAT16 else spec

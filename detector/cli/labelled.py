@@ -10,6 +10,7 @@ from detector.cli.classifier_options import panelled
 from detector.cli.values import sides
 
 if TYPE_CHECKING:
+    from detector.data.source import ImageSource
     from detector.progress import Progress
     from detector.training.data import LabelledImages
 
@@ -56,7 +57,8 @@ def read_labelled(
         AnalysisError: They have no labels.
     """
     from detector.data.opening import open_images
-    from detector.data.source import choose, read_all
+    from detector.data.reading import read_images
+    from detector.data.source import choose
     from detector.embedded import labelled_digits
     from detector.training.data import LabelledImages
 
@@ -65,16 +67,27 @@ def read_labelled(
             raise typer.BadParameter("--size is of --images; digits have their own")
         digits = labelled_digits()
         return digits.take(choose(digits.labels, len(digits), limit, seed))
-    height, width = sides("--size", size)
     source = open_images(images)
+    shape = shape_of(source, images, size=size, gray=gray)
+    return LabelledImages.of(read_images(source, shape, limit=limit, seed=seed, progress=progress))
+
+
+def shape_of(source: ImageSource, images: str, *, size: str | None, gray: bool) -> tuple[int, int, int]:
+    """In what shape images are read: (channels, height, width).
+
+    Args:
+        source: Of images.
+        images: What to call it in errors.
+        size: ``HxW``; None for their own, where they all have one that is known.
+        gray: Whether in one channel; otherwise in three, or their own where those are known.
+
+    Raises:
+        typer.BadParameter: Their size is not known, and none is given.
+    """
+    height, width = sides("--size", size)
     channels, *own = source.own_shape or (3,)
     if height is None or width is None:
         if not own:
             raise typer.BadParameter(f"--images {images}: give --size too, such as 32x32: files differ in theirs")
         height, width = own
-    with progress.stage("Reading images", min(limit, len(source))) as advance:
-        shape = (1 if gray else channels, height, width)
-        read = read_all(source, shape, limit=limit, seed=seed, on_progress=advance)
-    if read.skipped:
-        progress.note(f"warning: {len(read.skipped)} images could not be read and are left out")
-    return LabelledImages.of(read)
+    return 1 if gray else channels, height, width

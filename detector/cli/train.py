@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detector.classifiers.base import ChannelOrder
-from detector.cli.classifier_options import FROM, SizeOption, StateOption, panelled
+from detector.cli.classifier_options import FROM, StateOption, panelled
 from detector.cli.errors import clear_errors
 from detector.cli.facts import Facts
+from detector.cli.labelled import GrayOption, LabelledSizeOption, shape_of
 from detector.cli.progress import Bars
 from detector.cli.values import sides
 from detector.training.kinds import OptimiserKind
@@ -35,8 +35,8 @@ def train(  # noqa: PLR0917 - a command line is its options
     ] = None,
     state: StateOption = None,
     test: Annotated[str | None, panelled("Other labelled images, to measure accuracy on.", FROM)] = None,
-    size: SizeOption = None,
-    channel_order: Annotated[ChannelOrder, panelled("Order of a new network's channels.", FROM)] = ChannelOrder.RGB,
+    size: LabelledSizeOption = None,
+    gray: GrayOption = False,
     limit: Annotated[
         int | None, panelled("Most images trained on: a class-balanced, seeded choice; all if not given.", FROM, min=1)
     ] = None,
@@ -70,27 +70,27 @@ def train(  # noqa: PLR0917 - a command line is its options
             raise typer.BadParameter(
                 "give --from, to train a classifier further, or --architecture, to train a new one"
             )
-        if architecture is not None and size is None:
-            raise typer.BadParameter("--architecture needs --size, such as 32x32: the size of its images")
-        if start is not None and size is not None:
-            raise typer.BadParameter("--size is for a new network; one that is trained further knows its size")
+        if start is not None and (size is not None or gray):
+            raise typer.BadParameter("--size and --gray are for a new network; one that is trained further has its own")
+        sides("--size", size)
+        # Only now, so that wrong options are told at once.
         import torch
 
+        from detector.data.opening import open_images
         from detector.training.making import Wanted, make
         from detector.training.plan import Augmentation, Optimiser
 
         if threads is not None:
             torch.set_num_threads(threads)
         usual = _NEW if start is None else _FURTHER
-        channels = 1 if channel_order is ChannelOrder.GRAY else 3
-        height, width = sides("--size", size)
+        shape = None if architecture is None else shape_of(open_images(images), images, size=size, gray=gray)
         wanted = Wanted(
             images=images,
             test=test,
             start=start,
             state=state,
             architecture=architecture,
-            shape=None if height is None or width is None else (channels, height, width),
+            shape=shape,
             limit=limit,
             epochs=epochs,
             batch=batch,

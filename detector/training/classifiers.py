@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from detector.classifiers.base import OutputKind, PixelType
-from detector.classifiers.export import export_onnx, export_program
+from detector.classifiers.export import write_classifier
 from detector.classifiers.torch import TorchClassifier, class_tensor, encode_tensor
 from detector.errors import AnalysisError
 from detector.images import to_canonical
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from detector.training.plan import TrainingPlan
     from detector.training.recipe import TrainingRecipe
 
-MODEL: Final = "classifier.onnx"
-PROGRAM: Final = "classifier.pt2"
+NAME: Final = "classifier"
+MODEL: Final = f"{NAME}.onnx"
+PROGRAM: Final = f"{NAME}.pt2"
 LABELS: Final = "labels.txt"
 FACTS: Final = "training.json"
 _STOPS = 10  # times that a training is put aside, at most
@@ -129,17 +130,15 @@ def accuracy(classifier: TorchClassifier, images: ImageSet) -> float:
     return float((found == images.labels).mean())
 
 
-def write_classifier(classifier: TorchClassifier, folder: Path, facts: dict[str, Any]) -> None:
+def keep_classifier(classifier: TorchClassifier, folder: Path, facts: dict[str, Any]) -> None:
     """Write a classifier: as ONNX, as a program, its class names, and how it was made.
 
     Raises:
-        ClassifierError: It can't be exported.
+        ClassifierError: It can't be exported, or the disk refuses.
         AnalysisError: The disk refuses.
     """
+    write_classifier(classifier, folder, NAME)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        export_program(classifier, folder / PROGRAM)
-        export_onnx(classifier, folder / MODEL)
         (folder / LABELS).write_text("".join(f"{label}\n" for label in classifier.labels), encoding="utf-8")
         (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     except OSError as error:

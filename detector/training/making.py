@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from detector.classifiers.gradients import load_torch_source
 from detector.classifiers.options import SpecOptions
 from detector.data.alignment import align_labels
-from detector.data.opening import open_images
-from detector.data.source import read_all
+from detector.data.reading import names_for, read_images
 from detector.errors import AnalysisError
 from detector.shards.stages import StageStore
-from detector.training.classifiers import FineTuning, accuracy, fine_tuned, from_scratch, write_classifier
+from detector.training.classifiers import FineTuning, accuracy, fine_tuned, from_scratch, keep_classifier
 from detector.training.data import LabelledImages
 from detector.training.kinds import ScheduleKind
 from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
@@ -136,7 +135,7 @@ def make(wanted: Wanted, folder: Path, progress: Progress) -> Made:
             made = from_scratch(recipe, images, labels=data.class_names, store=store, advance=advance)
     after = accuracy(made, test) if test is not None else None
     result = Made(made.description, len(images), plan.steps, before, after)
-    write_classifier(made, folder, facts | {"made": asdict(result)})
+    keep_classifier(made, folder, facts | {"made": asdict(result)})
     store.clear()
     return result
 
@@ -150,14 +149,9 @@ def _read(
     limit: int | None = None,
     seed: int = 0,
 ) -> ImageSet:
-    opened = open_images(source)
-    with progress.stage("Reading images", min(len(opened), limit or len(opened))) as advance:
-        images = read_all(opened, shape, limit=limit, seed=seed, on_progress=advance)
+    images = read_images(source, shape, limit=limit, seed=seed, progress=progress)
     if images.labels is None:
         raise AnalysisError(f"{source}: these images have no labels, and training needs them")
-    if images.skipped:
-        progress.note(f"warning: {len(images.skipped)} images of {source} could not be read and are left out")
     if classifier is None:
         return images
-    names = images.class_names
-    return align_labels(images, names if names and len(names) == len(classifier.labels) else classifier.labels)
+    return align_labels(images, names_for(classifier.labels, images, given=False))

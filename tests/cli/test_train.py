@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from detector.training.classifiers import MODEL
 
@@ -17,7 +18,7 @@ def test_a_classifier_is_trained_and_then_trained_further(
     isthmus: Isthmus, digits: EmbeddedDefault, tmp_path: Path
 ) -> None:
     data = ("--images", digits.images_file, "--test", digits.images_file, "--threads", 1)
-    new = ("--architecture", "mlp-32", "--size", "8x8", "--channel-order", "GRAY", "--optimiser", "adam")
+    new = ("--architecture", "mlp-32", "--gray", "--optimiser", "adam")
     told = isthmus(
         "train", *data, *new, "--learning-rate", 0.01, "--epochs", 4, "--limit", 500, "--out", tmp_path / "new"
     )
@@ -35,8 +36,7 @@ def test_a_classifier_is_trained_and_then_trained_further(
     [
         ((), "give --from"),
         (("--from", "a.pt2", "--architecture", "mlp-8"), "give --from"),
-        (("--architecture", "mlp-8"), "--architecture needs --size"),
-        (("--from", "a.pt2", "--size", "8x8"), "--size is for a new network"),
+        (("--from", "a.pt2", "--size", "8x8"), "--size and --gray are for a new network"),
         (("--architecture", "mlp-8", "--size", "8"), "HEIGHTxWIDTH expected"),
     ],
 )
@@ -46,10 +46,17 @@ def test_wrong_options_are_told_at_once(given: tuple[str, ...], reason: str, ist
     assert reason in " ".join(told.stderr.replace("│", " ").split())
 
 
+def test_photographs_in_a_folder_need_a_size(isthmus: Isthmus, tmp_path: Path) -> None:
+    (tmp_path / "images" / "cat").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "cat" / "0.png")
+    told = isthmus("train", "--images", tmp_path / "images", "--architecture", "mlp-8", "--out", tmp_path / "out")
+    assert told.exit_code == 2
+    assert "give --size too" in " ".join(told.stderr.replace("│", " ").split())
+
+
 def test_an_unknown_network_is_one_line(isthmus: Isthmus, digits: EmbeddedDefault, tmp_path: Path) -> None:
     told = isthmus(
-        *("train", "--images", digits.images_file, "--architecture", "vgg-16", "--size", "8x8"),
-        *("--channel-order", "GRAY", "--out", tmp_path / "out"),
+        *("train", "--images", digits.images_file, "--architecture", "vgg-16", "--out", tmp_path / "out"),
     )
     assert told.exit_code == 1
     assert "no network is called 'vgg-16'" in told.stderr

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from detector.classifiers.ensemble import ensemble_of
-from detector.classifiers.export import export_onnx, export_program
 from detector.errors import AnalysisError
 from detector.research.permutation.barriers import BATCH
 from detector.research.permutation.merging import Alignments, Merged, merge
@@ -144,24 +141,3 @@ def combine(
         ensemble=ensemble,
         ensemble_accuracy=float((named == data.labels).mean()),
     )
-
-
-def write_classifier(classifier: TorchClassifier, folder: Path, name: str) -> tuple[Path, Path]:
-    """Write a classifier as ``name.pt2`` and ``name.onnx``, each whole or not at all; returns the two.
-
-    Raises:
-        ClassifierError: It can't be exported.
-        AnalysisError: The disk refuses.
-    """
-    files = folder / f"{name}.pt2", folder / f"{name}.onnx"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as place:
-            program, graph = (Path(place) / file.name for file in files)
-            export_program(classifier, program)
-            export_onnx(classifier, graph)
-            for made, file in zip((program, graph), files, strict=True):
-                made.replace(file)
-    except OSError as error:
-        raise AnalysisError(f"{folder}: the classifier can't be written: {error.strerror}") from error
-    return files

@@ -6,12 +6,13 @@ import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from detector.classifiers.export import write_classifier
 from detector.classifiers.options import SpecOptions
 from detector.data.source import ImageSet
 from detector.errors import AnalysisError
 from detector.images import to_pixels
 from detector.research.permutation.classifiers import MAX_NETWORKS, Networks
-from detector.research.permutation.combining import ENSEMBLE, MERGED, combine, write_classifier
+from detector.research.permutation.combining import ENSEMBLE, MERGED, combine
 from detector.research.permutation.guards import SINGLE, Guarded, benchmark, quick_benchmark
 from detector.research.permutation.merging import MergingOptions
 from detector.research.permutation.merging_claims import merging_claims

@@ -6,13 +6,14 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from detector.calibration.inputs import names_for, read_images
+from detector.classifiers.export import write_classifier
 from detector.classifiers.labels import read_labels
 from detector.classifiers.options import SpecOptions
 from detector.data.alignment import align_labels
+from detector.data.reading import names_for, read_images
 from detector.errors import AnalysisError
 from detector.research.permutation.classifiers import open_networks
-from detector.research.permutation.combining import ENSEMBLE, MERGED, combine, divided, write_classifier
+from detector.research.permutation.combining import ENSEMBLE, MERGED, combine, divided
 from detector.research.permutation.guards import SINGLE, Guarded, benchmark
 from detector.research.permutation.merging import MergingOptions
 from detector.training.data import LabelledImages
