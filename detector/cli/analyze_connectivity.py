@@ -119,10 +119,10 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
         with Bars() as bars:
             if threads is not None:
                 torch.set_num_threads(threads)
-            if classifier is None or images is None:
-                found = analyse(None, options, out, bars, studies=studies or ())
-            else:
-                inputs = _inputs(
+            inputs = (
+                None
+                if classifier is None or images is None
+                else _inputs(
                     classifier,
                     images,
                     spec,
@@ -135,10 +135,11 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
                     device=device,
                     bars=bars,
                 )
-                with spread(
-                    inputs, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
-                ) as runner:
-                    found = analyse(inputs, options, out, bars, studies=studies or (), runner=runner)
+            )
+            with spread(
+                inputs, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
+            ) as runner:
+                found = analyse(inputs, options, out, bars, studies=studies or (), runner=runner)
         tell(out, found)
 
 
