@@ -33,6 +33,7 @@ _HEADINGS = {
     Choice.RE_THRESHOLD: "Keep the detector, set its thresholds anew",
     Choice.RECALIBRATE: "Calibrate anew",
 }
+_COUNTS = frozenset({Subject.SCORER, Subject.ROOM})
 _SHARES = frozenset({Subject.AGREEMENT, Subject.ACCURACY, Subject.PROTOTYPES, Subject.RATE, Subject.NEW_RATE})
 
 
@@ -103,6 +104,8 @@ def _evidence_table(evidence: Evidence) -> Section:
 def _figure(finding: Finding) -> str:
     if finding.figure is None:
         return numbers.NOTHING
+    if finding.subject in _COUNTS:
+        return f"{finding.figure:.0f}"
     written = numbers.percent if finding.subject in _SHARES else numbers.loss
     if finding.low is None or finding.high is None:
         return written(finding.figure)

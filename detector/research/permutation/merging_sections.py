@@ -185,7 +185,7 @@ def _barriers(families: Sequence[Family]) -> Markup:
             axis.bar(places, heights, 0.22, color=SERIES[number], label=kind)
         axis.axhline(BAR, color=INK, linewidth=0.7, alpha=0.5)
         axis.set_xticks(range(len(families)), [family.name for family in families])
-        axis.set_title("largest error barrier between two")
+        axis.set_title(f"largest error barrier between two of {len(families[0].combined.networks.names)}")
         axis.legend()
 
     return chart("merging-barriers", "error barriers as they are, aligned, and through a reference", (6.0, 3.2), paint)

@@ -113,7 +113,7 @@ def _lines(found: Trajectory) -> Markup:
                 )
             axis.axhline(CONNECTED, color=INK, linewidth=0.7, alpha=0.5)
             axis.set_xlabel("epoch at which it is applied")
-            axis.set_title(f"error barrier, {'held-out' if held_out else 'training'} images")
+            axis.set_title(f"error barrier, {'held-out' if held_out else 'training'} images, n = {found.pairs}")
         handles, labels = axes[0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside right center", title="permutation of")
 
@@ -129,7 +129,7 @@ def _final(found: Trajectory) -> Markup:
         axis.errorbar(found.epochs, values, yerr=errors, color=SERIES[0], marker="o", markersize=3.5, capsize=2)
         axis.set_ylim(0, 1.02)
         axis.set_xlabel("epoch of the permutation")
-        axis.set_title("share of units matched as at the end")
+        axis.set_title(f"share of units matched as at the end, n = {found.pairs} pairs")
 
     return chart("trajectory-final", "share of matches that are already the last ones, by epoch", (5.0, 2.8), paint)
 
@@ -153,7 +153,7 @@ def _hybrids(found: Trajectory) -> Markup:
             first = found.at_end(f"epoch {found.epochs[which]}").value
             for level in (first, last):
                 axis.axhline(level, color=MUTED, linewidth=0.8, linestyle=":")
-            axis.set_title(f"error barrier at the end, layers of epoch {found.epochs[which]}")
+            axis.set_title(f"error barrier at the end, layers of epoch {found.epochs[which]}, n = {found.pairs}")
             axis.tick_params(axis="x", rotation=30)
         axes[0].legend()
 

@@ -107,7 +107,8 @@ def _barriers(measured: Widths) -> Markup:
                 axis.set_yscale("symlog", linthresh=least)
                 plain_numbers(axis.yaxis)
                 axis.set_ylim(bottom=0)
-                axis.set_title(f"{'error' if error else 'loss'} barrier{'' if error else ' (nats)'}, {SETS[held_out]}")
+                what = "error barrier" if error else "loss barrier (nats)"
+                axis.set_title(f"{what}, {SETS[held_out]}, n = {measured.triples} triples")
                 if error:
                     axis.axhline(CONNECTED, color=INK, linewidth=0.7, alpha=0.5)
                 _of_widths(axis, measured.widths)
@@ -128,7 +129,7 @@ def _three(measured: Widths) -> Markup:
         left.set_yscale("symlog", linthresh=CONNECTED)
         plain_numbers(left.yaxis)
         left.set_ylim(bottom=0)
-        left.set_title("error barrier")
+        left.set_title(f"error barrier, n = {measured.triples} triples")
         for colour, name, label in ((SERIES[6], "single", "single network"), (SERIES[0], "merged", "mean of three")):
             right.plot(
                 measured.widths, _accuracies(measured, name), color=colour, marker="o", markersize=3.5, label=label
@@ -153,7 +154,7 @@ def _matched(measured: Widths) -> Markup:
         for place, name in enumerate(names):
             _lines(axis, measured.widths, measured.of("agreement", place), color=SERIES[place], label=name)
         axis.set_ylim(bottom=0)
-        axis.set_title("share of units matched alike through C and directly")
+        axis.set_title(f"share of units matched alike through C and directly, n = {measured.triples} triples")
         _of_widths(axis, measured.widths)
         axis.legend()
 
