@@ -150,5 +150,5 @@ def _check_trajectory(study: Study, least: float) -> None:
     assert max(barriers[last]) < 0.02
     assert barriers[first][-1] > least
     assert barriers[first][-1] > 2 * barriers[last][-1]
-    # In wide networks the start's permutation may leave more than none does; what is held is the last one's lead over both.
+    # In wide networks the start's permutation may leave more than none; what is held is the last one's lead over both.
     assert barriers[NONE][-1] > 2 * barriers[last][-1]
