@@ -1,4 +1,4 @@
-"""Writing a folder of files: into a temporary one beside its place, then renamed, so that it is there whole or not."""
+"""Writing files that are there whole or not: under another name beside their place, then renamed."""
 
 from __future__ import annotations
 
@@ -31,6 +31,23 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         _move_into_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder that may hold others, each whole or not at all.
+
+    Args:
+        folder: Made if it is missing.
+        files: By name.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        part = folder / f".{name}.part"
+        part.write_bytes(content)
+        part.replace(folder / name)
 
 
 def _write_durably(file: Path, content: bytes) -> None:

@@ -205,11 +205,9 @@ def _serving(bundle: Path) -> Iterator[Query]:
 
 def _write(out: Path, results: EvaluationResults) -> None:
     from detector.evaluation.report import render_report
+    from detector.folders import write_files
 
-    for name, text in ((RESULTS, results.to_json()), (REPORT, render_report(results))):
-        part = out / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(out / name)
+    write_files(out, {RESULTS: results.to_json().encode(), REPORT: render_report(results).encode()})
 
 
 def _tell(out: Path, results: EvaluationResults) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 
 from detector.errors import AnalysisError, IsthmusError, ScaleOutError
+from detector.folders import write_files
 from detector.html import element, joined
 from detector.reporting.document import document
 from detector.reporting.drawing import standalone
@@ -211,10 +212,6 @@ def _write(analysis: Analysis, folder: Path) -> None:
             files[f"{study.name}.npz"] = stream.getvalue()
         files |= {f"{study.name}-{name}.svg": standalone(drawn).encode() for name, drawn in study.charts.items()}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            part = folder / f".{name}.part"
-            part.write_bytes(content)
-            part.replace(folder / name)
+        write_files(folder, files)
     except OSError as error:
         raise AnalysisError(f"{folder}: results can't be written: {error.strerror}") from error

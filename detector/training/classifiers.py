@@ -13,6 +13,7 @@ from detector.classifiers.base import OutputKind, PixelType
 from detector.classifiers.export import write_classifier
 from detector.classifiers.torch import TorchClassifier, class_tensor, encode_tensor
 from detector.errors import AnalysisError
+from detector.folders import write_files
 from detector.images import to_canonical
 from detector.training.runs import checkpoints, stops
 from detector.training.trainer import Training
@@ -139,8 +140,8 @@ def keep_classifier(classifier: TorchClassifier, folder: Path, facts: dict[str, 
     """
     write_classifier(classifier, folder, NAME)
     try:
-        (folder / LABELS).write_text("".join(f"{label}\n" for label in classifier.labels), encoding="utf-8")
-        (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        labels = "".join(f"{label}\n" for label in classifier.labels)
+        write_files(folder, {LABELS: labels.encode(), FACTS: f"{json.dumps(facts, indent=1)}\n".encode()})
     except OSError as error:
         raise AnalysisError(f"{folder}: the classifier can't be written: {error.strerror}") from error
 

@@ -126,7 +126,7 @@ def make(wanted: Wanted, folder: Path, progress: Progress) -> Made:
     with progress.stage("Training", plan.steps) as advance:
         if given is not None:
             tuning = FineTuning(given, plan, wanted.seed)
-            facts |= {"from": wanted.start, **tuning.to_json()}
+            facts |= tuning.to_json()
             made = fine_tuned(tuning, images, store=store, advance=advance)
         else:
             assert wanted.architecture is not None

@@ -10,6 +10,7 @@ from detector.bundle.contents import REPORT
 from detector.bundle.writing import check_free
 from detector.calibration.pipeline import calibrate
 from detector.errors import AnalysisError, BundleError
+from detector.folders import write_files
 from detector.transfer.alignment import aligned_inputs, find_alignment
 from detector.transfer.answers import answer_findings
 from detector.transfer.connection import barrier_findings, detection_findings
@@ -177,10 +178,6 @@ def _write(folder: Path, page: str, result: TransferResult, inputs: TransferInpu
     }
     figures = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in ((FIGURES, figures), (REPORT, page)):
-            part = folder / f".{name}.part"
-            part.write_text(text, encoding="utf-8")
-            part.replace(folder / name)
+        write_files(folder, {FIGURES: figures.encode(), REPORT: page.encode()})
     except OSError as error:
         raise BundleError(f"{folder}: the report can't be written: {error}") from error

@@ -1,4 +1,4 @@
-"""What studies of pairs share: what straight lines between networks lose, on images of training and on others."""
+"""What studies share that mix networks of their own: what mixtures lose, on images of training and on others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from detector.research.permutation.barriers import barrier, line
 from detector.research.permutation.networks import Architecture
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from detector.research.permutation.barriers import Barrier
     from detector.research.permutation.spec import State
     from detector.shards.stages import Arrays
     from detector.training.data import LabelledImages
@@ -44,6 +49,23 @@ class Setting:
         sets = {"train": self.train.digest, "held_out": self.held_out.digest}
         return {"recipe": self.recipe.to_json(), **sets, "points": self.points}
 
+    def barrier(
+        self,
+        states: Sequence[State],
+        shares: NDArray[np.float64],
+        data: LabelledImages,
+        advance: Callable[[int], None] | None = None,
+    ) -> Barrier:
+        """What mixtures of networks lose on some images; see `detector.research.permutation.barriers.barrier`."""
+        program = self.architecture.program
+        return barrier(program, states, shares, data, statistics=self.train, on_progress=advance)
+
+    def on_sets(
+        self, states: Sequence[State], shares: NDArray[np.float64], advance: Callable[[int], None] | None = None
+    ) -> list[Barrier]:
+        """`barrier` on training and on held-out images."""
+        return [self.barrier(states, shares, data, advance) for data in (self.train, self.held_out)]
+
     def curves(self, one: State, other: State) -> Arrays:
         """The line between two networks.
 
@@ -51,10 +73,7 @@ class Setting:
             float64 `curves`, (2, 2, points): on training and on held-out images loss (nats) and error (0..1); and
             `barriers`, (2, 2): the most by which each rises above its share of the ends'.
         """
-        program, shares = self.architecture.program, line(self.points)
-        found = [
-            barrier(program, [one, other], shares, data, statistics=self.train) for data in (self.train, self.held_out)
-        ]
+        found = self.on_sets([one, other], line(self.points))
         return {
             "curves": np.array([[each.losses, each.errors] for each in found]),
             "barriers": np.array([[each.loss, each.error] for each in found]),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from detector.research.permutation.agreement import agreement
-from detector.research.permutation.barriers import barrier, line
+from detector.research.permutation.barriers import line
 from detector.research.permutation.hybrids import Hybrid, cuts, hybrid, layers, tensors
 from detector.research.permutation.matching import MatchingOptions, match_weights
-from detector.research.permutation.networks import Architecture
+from detector.research.permutation.measuring import Setting
 from detector.research.permutation.spec import identity, permuted
 from detector.shards.base import Job, Shard
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from detector.shards.base import Models
     from detector.shards.stages import Arrays
     from detector.training.data import LabelledImages
-    from detector.training.recipe import TrainingRecipe
 
 PAIR: Final = 2
 SETS: Final = 2  # training images and held-out ones
@@ -32,31 +31,18 @@ _MOST_LAYERS: Final = 6  # of which hybrids are made
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectories:
-    """What pairs of networks share.
+class Trajectories(Setting):
+    """What pairs of networks share; see `Setting` for the rest.
 
     Args:
-        recipe: Of one of the networks; the others differ in their seeds.
-        train: What they were trained on.
-        held_out: What they were not.
         checkpoints: How many there are of each network, the last its end.
         early: The first so many of them lend their layers to hybrids.
-        points: Of the grid on a line.
         matching: How weights are matched.
     """
 
-    recipe: TrainingRecipe
-    train: LabelledImages
-    held_out: LabelledImages
     checkpoints: int
     early: int
-    points: int
     matching: MatchingOptions
-
-    @cached_property
-    def architecture(self) -> Architecture:
-        """Traced once in each process."""
-        return Architecture.of(self.recipe)
 
     @cached_property
     def layers(self) -> list[list[str]]:
@@ -149,14 +135,7 @@ class _Pair:
         """Loss and error barrier at a checkpoint, and loss and error of the two networks."""
         shared = self._shared
         moved = permuted(shared.architecture.spec, self._other[step], permutations)
-        found = barrier(
-            shared.architecture.program,
-            [self._one[step], moved],
-            line(shared.points),
-            images,
-            statistics=shared.train,
-            on_progress=self._advance,
-        )
+        found = shared.barrier([self._one[step], moved], line(shared.points), images, self._advance)
         return [found.loss, found.error], found.corners.mean(0).tolist()
 
     def agreement(self, one: Permutations, other: Permutations) -> float:

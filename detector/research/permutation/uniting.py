@@ -12,6 +12,7 @@ from detector.classifiers.options import SpecOptions
 from detector.data.alignment import align_labels
 from detector.data.reading import names_for, read_images
 from detector.errors import AnalysisError
+from detector.folders import write_files
 from detector.research.permutation.classifiers import open_networks
 from detector.research.permutation.combining import ENSEMBLE, MERGED, combine, divided
 from detector.research.permutation.guards import SINGLE, Guarded, benchmark
@@ -150,8 +151,6 @@ def _write_report(wanted: Wanted, combined: Combined, guards: Guards | None, sta
         "guards": None if guards is None else guards.to_json(),
     }
     try:
-        part = folder / f".{REPORT}.part"
-        part.write_text(json.dumps(fields, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(folder / REPORT)
+        write_files(folder, {REPORT: f"{json.dumps(fields, indent=1, allow_nan=False)}\n".encode()})
     except OSError as error:
         raise AnalysisError(f"{folder}: the report can't be written: {error.strerror}") from error

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from detector.research.permutation.activations import match_activations
 from detector.research.permutation.agreement import agreement, fixed_points
-from detector.research.permutation.barriers import BATCH, barrier, line, simplex
+from detector.research.permutation.barriers import BATCH, line, simplex
 from detector.research.permutation.matching import MatchingOptions, match_weights
-from detector.research.permutation.networks import Architecture
+from detector.research.permutation.measuring import Setting
 from detector.research.permutation.references import around, through_reference
 from detector.research.permutation.spec import permuted
 from detector.shards.base import Job, Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from detector.research.permutation.spec import Permutations
     from detector.shards.base import Models
     from detector.shards.stages import Arrays
-    from detector.training.data import LabelledImages
-    from detector.training.recipe import TrainingRecipe
 
 TRIPLE: Final = 3
 SETS: Final = ("training", "held-out")
@@ -50,31 +47,18 @@ class Comparison(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Triples:
-    """What the triples of one width share.
+class Triples(Setting):
+    """What the triples of one width share; see `Setting` for the rest.
 
     Args:
-        recipe: Of one of the networks; the others differ in their seeds.
-        train: What they were trained on.
-        held_out: What they were not.
-        points: Of the grid on a line.
         mixtures: Drawn from the simplex of three, besides its corners and its middle.
         matching: How weights are matched.
         seed: Of what is drawn.
     """
 
-    recipe: TrainingRecipe
-    train: LabelledImages
-    held_out: LabelledImages
-    points: int
     mixtures: int
     matching: MatchingOptions
     seed: int
-
-    @cached_property
-    def architecture(self) -> Architecture:
-        """Traced once in each process."""
-        return Architecture.of(self.recipe)
 
     @property
     def steps(self) -> int:
@@ -135,9 +119,9 @@ def _measured(models: Models, shared: Triples, weights: Arrays, advance: Advance
         Comparison.ACTIVATIONS: (states[_A], moved(_B, active.b_to_a)),
         Comparison.ACTIVATIONS_REFERENCE: (moved(_A, active.a_to_c), moved(_B, active.b_to_c)),
     }
-    lines = [_on_sets(shared, pairs[which], line(shared.points), advance) for which in Comparison]
+    lines = [shared.on_sets(pairs[which], line(shared.points), advance) for which in Comparison]
     aligned = (*pairs[Comparison.REFERENCE], states[_C])
-    triangles = _on_sets(shared, aligned, simplex(TRIPLE, shared.mixtures, shared.seed), advance)
+    triangles = shared.on_sets(aligned, simplex(TRIPLE, shared.mixtures, shared.seed), advance)
     shares = [agreement(spec, states[_A], states[_B], each.b_through_c, each.b_to_a) for each in (weighed, active)]
     shares.append(fixed_points(spec, states[_A], led))
     return {
@@ -166,15 +150,6 @@ class _Aligned:
     @property
     def b_through_c(self) -> Permutations:
         return through_reference(self.b_to_c, self.a_to_c)
-
-
-def _on_sets(shared: Triples, states: Sequence[Any], shares: NDArray[np.float64], advance: Advance) -> list[Barrier]:
-    """Barriers on training and on held-out images."""
-    program = shared.architecture.program
-    return [
-        barrier(program, states, shares, images, statistics=shared.train, on_progress=advance)
-        for images in (shared.train, shared.held_out)
-    ]
 
 
 def _middle(triangle: Barrier) -> NDArray[np.float64]:
