@@ -58,8 +58,8 @@ class Fingerprint:
 
     Args:
         sizes: Numbers of examples.
-        selected: float64 (runs, sizes): for each run of each architecture that was ever asked, one architecture after
-            the other, the share of splits in which it was asked and told right; by the examples that differ most between the runs learnt
+        selected: float64 (runs, sizes): for each run that was ever asked, one architecture after the other, the share
+            of splits in which it was asked and told right, by the examples that differ most between the runs learnt
             from. A tie between architectures counts for its share.
         random: The same by random examples, the mean of their draws.
         told: float64 (architectures, architectures, sizes): ``[a, b]`` is the share in which runs of a are told to be

@@ -43,6 +43,20 @@ class Informative:
     values: NDArray[np.float64]
     left_out: tuple[str, ...]
 
+    def of(self, score: str) -> NDArray[np.float64]:
+        """One of them: float64 (runs, examples).
+
+        Raises:
+            AnalysisError: There is no such score, or it has no ranks in some run.
+        """
+        if score in self.left_out:
+            raise AnalysisError(
+                f"difficulty: {score} is the same for all examples in some run of {self.architecture}; take another"
+            )
+        if score not in self.scores:
+            raise AnalysisError(f"difficulty: no score {score!r}; there are {', '.join(self.scores)}")
+        return self.values[:, self.scores.index(score)]
+
     @property
     def missing(self) -> tuple[str, ...]:
         """What could not be measured, and why: a sentence for all scores that are left out."""
