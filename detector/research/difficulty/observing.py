@@ -197,7 +197,7 @@ class Observer:
         device = next(module.parameters()).device
         parts = []
         labels = torch.from_numpy(scored.labels)
-        for batch, told in zip(scored.batches(BATCH), labels.split(BATCH), strict=True):
+        for batch, told in zip(scored.batches(BATCH), torch.split(labels, BATCH), strict=True):
             parts.append(example_gradients(module, batch.to(device), told.to(device)))
         self._norms.add(np.stack([_joined(parts, "norms"), _joined(parts, "last")]))
         if len(self._watch.gradients) > 1:
