@@ -1,4 +1,4 @@
-"""Scores of hidden layers at the end of training: from which layer on neighbours know better, and how typical one is."""
+"""Scores of hidden layers at the end of training: where an example is known, and how typical it is."""
 
 from __future__ import annotations
 

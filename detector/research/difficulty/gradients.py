@@ -9,6 +9,7 @@ other weights (norms) are differentiated by ``vmap(grad(...))`` instead, in chun
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -58,9 +59,10 @@ def example_gradients(module: nn.Module, images: Tensor, labels: Tensor) -> Exam
     Raises:
         AnalysisError: The network has no linear layer.
     """
-    parts = []
-    for begin in range(0, len(images), BATCH):
-        parts.append(_of_batch(module, images[begin : begin + BATCH], labels[begin : begin + BATCH]))
+    parts = [
+        _of_batch(module, images[begin : begin + BATCH], labels[begin : begin + BATCH])
+        for begin in range(0, len(images), BATCH)
+    ]
     return ExampleGradients(
         **{name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])},
     )
@@ -129,7 +131,7 @@ class _Pass:
 
 
 def _squares(layer: nn.Module, read: Tensor, by: Tensor) -> Tensor:
-    """Squared norm of each example's gradient by a layer's weights, from what it read and the gradient by its output."""
+    """Squared norm of each example's gradient by a layer's weights, from what it read and what it was told."""
     if isinstance(layer, nn.Linear):
         squares = by.square().sum(1) * read.square().sum(1)
         return squares if layer.bias is None else squares + by.square().sum(1)
@@ -174,6 +176,9 @@ def norms_by_vmap(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     found = []
     for begin in range(0, len(images), chunk):
         part = slice(begin, begin + chunk)
-        by = vmap(grad(loss), in_dims=(None, 0, 0))(weights, images[part], labels[part])
+        with warnings.catch_warnings():
+            # Where PyTorch has no rule for a batch it goes through examples one by one, which is as right.
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            by = vmap(grad(loss), in_dims=(None, 0, 0))(weights, images[part], labels[part])
         found.append(torch.stack([value.flatten(1).square().sum(1) for value in by.values()]).sum(0).sqrt())
     return torch.cat(found)
