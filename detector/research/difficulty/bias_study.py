@@ -44,6 +44,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         AnalysisError: There is one architecture only, there are too few runs or examples, all scores are constant, or
             there is no such score as is to be drawn.
     """
+    table = options.chosen(table)
     if len(table.architectures) < 2:  # noqa: PLR2004 - a pair
         raise AnalysisError("difficulty: bias needs two architectures")
     kept = {name: informative(table, name) for name in table.architectures}

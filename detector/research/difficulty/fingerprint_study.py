@@ -39,6 +39,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
     Raises:
         AnalysisError: There are too few architectures, runs or examples, or there is no such score.
     """
+    table = options.chosen(table)
     ranked = {name: percentiles(informative(table, name).of(options.score)) for name in table.architectures}
     # One architecture by itself is refused there, too.
     together = None if len(ranked) == _TWO else fingerprint(list(ranked.values()), options.fingerprint)
