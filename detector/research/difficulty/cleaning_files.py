@@ -50,7 +50,7 @@ def listed_rows(cleaning: Cleaning, names: Sequence[str], classes: Sequence[str]
 
 
 def cleaning_files(cleaning: Cleaning, options: DifficultyOptions) -> dict[str, bytes]:
-    """All files by name: a CSV of listed images, a JSON of them by digest, and a contact sheet for each reason.
+    """The files by name: a CSV of listed images, and a JSON of them by digest.
 
     Args:
         cleaning: What is to be looked at.
@@ -73,7 +73,6 @@ def cleaning_files(cleaning: Cleaning, options: DifficultyOptions) -> dict[str, 
     return {
         TABLE: _table(rows).encode(),
         LISTED: (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode(),
-        **{f"cleaning-{name}.png": sheet for name, sheet in sheets(cleaning, options).items()},
     }
 
 

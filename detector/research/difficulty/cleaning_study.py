@@ -25,7 +25,10 @@ from detector.research.difficulty.parts_job import part_runs
 from detector.research.studies import Study
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from markupsafe import Markup
+    from numpy.typing import NDArray
 
     from detector.research.difficulty.options import DifficultyOptions
     from detector.research.studies import Workplace
@@ -51,8 +54,10 @@ def study(workplace: Workplace, options: DifficultyOptions) -> Study:
     """
     runs = part_runs(workplace, options)
     found = Cleaning.of(runs, options.images.labels)
+    drawn = sheets(found, options)
+    files = cleaning_files(found, options) | {f"{NAME}-{name}.png": sheet for name, sheet in drawn.items()}
     try:
-        write_files(workplace.folder, cleaning_files(found, options))
+        write_files(workplace.folder, files)
     except OSError as error:
         raise AnalysisError(f"{workplace.folder}: lists can't be written: {error.strerror}") from error
     rows = listed_rows(found, image_names(options), class_names(options))
@@ -76,13 +81,14 @@ def study(workplace: Workplace, options: DifficultyOptions) -> Study:
             "ddd": found.ddd,
             **{flag.value: np.isin(np.arange(count), listed) for flag, listed in found.listed.items()},
         },
-        sections=(_section(found, runs.trained_on, options),),
+        sections=(_section(found, runs.trained_on, options, drawn),),
     )
 
 
-def _section(found: Cleaning, trained_on: np.ndarray, options: DifficultyOptions) -> Section:
+def _section(
+    found: Cleaning, trained_on: NDArray[np.bool_], options: DifficultyOptions, pictures: Mapping[str, bytes]
+) -> Section:
     left_out = int((~trained_on).sum(0).min())
-    pictures = sheets(found, options)
     body = [
         paragraph(
             f"{len(trained_on)} runs of {', '.join(options.chosen)}, each trained on a part of {len(options.images)} "

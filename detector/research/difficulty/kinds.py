@@ -43,6 +43,17 @@ class Needs(StrEnum):
         return self not in {Needs.ENSEMBLE, Needs.SUBSETS}
 
 
+class Scored(StrEnum):
+    """What is scored.
+
+    TRAINING: the images that runs are trained on, all there are; what networks learn by heart looks easy at the end of
+    training. HELD_OUT: a part that no run sees.
+    """
+
+    TRAINING = "training"
+    HELD_OUT = "held-out"
+
+
 @dataclass(frozen=True)
 class ScoreKind:
     """One score.

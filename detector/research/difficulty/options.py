@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from detector.data.source import choose
 from detector.errors import AnalysisError
+from detector.research.difficulty.kinds import Scored
 from detector.research.difficulty.observing import Watch
 from detector.research.difficulty.runs_job import looked_at
+from detector.research.difficulty.statistics_options import StatisticsOptions
 from detector.training.architectures import check_network
 from detector.training.options import PlanOptions
 from detector.training.recipe import TrainingRecipe
@@ -24,18 +25,8 @@ MAX_NUMBERS: Final = 2**28
 """Of what is held at once of one kind: pixels whose gradients are followed, or scores of all runs."""
 GREY: Final = ("mlp-128", "mlp-128-128-128-128", "flatcnn-4-8", "flatcnn-8-16")
 COLOUR: Final = ("mlp-256-128", "flatcnn-16-32", "resnet8-8")
+BATCH: Final = 64
 _QUICK_IMAGES = 400
-
-
-class Scored(StrEnum):
-    """What is scored.
-
-    TRAINING: the images that runs are trained on, all there are; what networks learn by heart looks easy at the end of
-    training. HELD_OUT: a part that no run sees.
-    """
-
-    TRAINING = "training"
-    HELD_OUT = "held-out"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +46,8 @@ class DifficultyOptions:
             their scores out.
         probes: Training images among which neighbours are looked for; 0 leaves scores of hidden layers out.
         folds: Of the runs on parts of the images, of each architecture: each leaves one part in as many out.
-        listed: Most images in a list of the cleaning study.
+        listed: Most images in a list of the report.
+        statistics: How scores are analysed.
         quick: Whether the smallest sizes are taken that still show something.
         seed: Of the split and of all runs.
 
@@ -67,7 +59,7 @@ class DifficultyOptions:
     names: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
-    training: PlanOptions = field(default_factory=lambda: PlanOptions(learning_rate=0.05, batch=64))
+    training: PlanOptions = field(default_factory=lambda: PlanOptions(learning_rate=0.05, batch=BATCH))
     runs: int = 12
     scored: Scored = Scored.TRAINING
     test_share: float = 0.2
@@ -75,6 +67,7 @@ class DifficultyOptions:
     probes: int = 1000
     folds: int = 4
     listed: int = 100
+    statistics: StatisticsOptions = field(default_factory=StatisticsOptions)
     quick: bool = False
     seed: int = 0
 
@@ -115,10 +108,11 @@ class DifficultyOptions:
             images=self.images.take(rows),
             names=tuple(self.names[row] for row in rows) if self.names else (),
             architectures=tuple(dict.fromkeys((chosen[0], chosen[-2 if len(chosen) > 2 else -1]))),  # noqa: PLR2004
-            training=replace(self.training, epochs=min(self.training.epochs, 4)),
+            training=replace(self.training, epochs=min(self.training.epochs, 4), batch=min(self.training.batch, 16)),
             runs=min(self.runs, 6),
             gradients=min(self.gradients, 2),
             probes=min(self.probes, 200),
+            statistics=self.statistics.small(),
             quick=False,
         )
 
@@ -185,6 +179,7 @@ class DifficultyOptions:
             **self.training.to_json(),
             "scored": self.scored.value,
             **plain,
+            "statistics": self.statistics.to_json(),
             "quick": self.quick,
             "seed": self.seed,
         }

@@ -10,9 +10,9 @@ import torch
 
 from detector.errors import AnalysisError
 from detector.research.difficulty.gradients import example_gradients
-from detector.research.difficulty.kinds import FORGETTING, KINDS, POINTWISE, Needs
+from detector.research.difficulty.kinds import FORGETTING, KINDS, POINTWISE, Needs, Scored
 from detector.research.difficulty.observing import Observer, outputs
-from detector.research.difficulty.options import COLOUR, GREY, Scored
+from detector.research.difficulty.options import COLOUR, GREY
 from detector.research.difficulty.pointwise import pointwise
 from detector.research.difficulty.runs_job import looked_at
 from detector.research.difficulty.scores import difficulty_runs, difficulty_scores

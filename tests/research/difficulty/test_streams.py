@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import rankdata
 
 from detector.errors import AnalysisError
-from detector.research.difficulty.kinds import FORGETTING, KINDS, PRUNING
+from detector.research.difficulty.kinds import (
+    ACTIVATIONS,
+    ENSEMBLE,
+    FORGETTING,
+    GRADIENTS,
+    KINDS,
+    POINTWISE,
+    PRUNING,
+)
 from detector.research.difficulty.streams import Forgetting, Losing, Moments
 
 
@@ -79,6 +90,12 @@ def test_every_score_has_one_name_a_sign_and_a_source() -> None:
         assert kind.formula
         assert kind.source
     assert KINDS["avg-conf"].oriented(np.array([0.2])).tolist() == [-0.2]
+
+
+def test_every_score_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "research" / "difficulty.md").read_text(encoding="utf-8")
+    for kind in (*POINTWISE, *FORGETTING, *PRUNING, *GRADIENTS, *ACTIVATIONS, *ENSEMBLE):
+        assert re.search(rf"^\| `{kind.name}` \| {re.escape(kind.title)} \|", page, re.MULTILINE), kind.name
 
 
 def test_ties_of_forgetting_counts_share_their_mean_rank() -> None:
