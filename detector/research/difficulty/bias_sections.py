@@ -123,7 +123,7 @@ def bias_sections(
 
 def _manhattan(pairs: Sequence[Pair], told: str) -> Markup:
     def paint(drawn: Figure) -> None:
-        axes = grid(drawn, len(pairs), sharex=True, sharey=True)
+        axes = grid(drawn, len(pairs))
         for axis, pair in zip(axes, pairs, strict=True):
             p_values = pair.found.welch[pair.scores.index(pair.drawn)]
             found = pair.welch()

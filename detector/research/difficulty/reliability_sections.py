@@ -24,7 +24,7 @@ def reliability_charts(found: Mapping[str, Mapping[str, Reliability]], runs: int
     shown = highlights(list(dict.fromkeys(score for scores in found.values() for score in scores)), 5)
 
     def paint(drawn: Figure) -> None:
-        axes = grid(drawn, len(found), sharex=True, sharey=True)
+        axes = grid(drawn, len(found))
         for axis, (name, scores) in zip(axes, found.items(), strict=True):
             for number, score in enumerate(shown):
                 if score in scores:

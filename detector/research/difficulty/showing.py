@@ -37,15 +37,15 @@ def grid_size(panels: int) -> tuple[float, float]:
     return max(_PANEL[0] * min(panels, _ACROSS), 2 * _PANEL[0]), _PANEL[1] * -(-panels // _ACROSS) + 0.4
 
 
-def grid(drawn: Figure, panels: int, **shared: bool) -> list[Any]:
+def grid(drawn: Figure, panels: int) -> list[Any]:
     """Axes of some panels, row after row; those of a last row that is not full are left out.
 
     Args:
         drawn: Empty.
-        panels: How many.
-        shared: ``sharex``, ``sharey``.
+        panels: How many; all of one scale.
     """
-    axes = drawn.subplots(-(-panels // _ACROSS), min(panels, _ACROSS), squeeze=False, **shared).ravel()
+    rows, columns = -(-panels // _ACROSS), min(panels, _ACROSS)
+    axes = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for empty in axes[panels:]:
         empty.remove()
     for axis in axes[:panels]:

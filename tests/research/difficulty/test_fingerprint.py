@@ -15,15 +15,17 @@ FEW = FingerprintOptions(sizes=(1, 3, 9), splits=20, random=10)
 
 
 def test_runs_that_are_exchangeable_are_told_at_chance() -> None:
-    values, random = [], []
+    values, random, held = [], [], 0
     for _ in range(40):
         truth = RNG.normal(size=100)
         found = fingerprint([truth + RNG.normal(size=(6, 100)) for _ in range(2)], FEW)
         values.append([one.value for one in found.accuracy()])
         random.append([one.value for one in found.accuracy(random=True)])
+        held += sum(one.low <= 0.5 <= one.high for one in found.accuracy())
     np.testing.assert_allclose(np.mean(values, 0), 0.5, atol=0.04)
     np.testing.assert_allclose(np.mean(random, 0), 0.5, atol=0.02)
     assert np.std(values) > np.std(random)
+    assert 0.85 <= held / (40 * 3) <= 0.99
 
 
 @pytest.mark.parametrize("count", [2, 3])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -166,3 +168,9 @@ def test_small_options_are_smaller_in_all_that_takes_long() -> None:
     assert (small.draws, small.permutations) < (whole.draws, whole.permutations)
     assert small.fingerprint.splits < whole.fingerprint.splits
     assert small.to_json()["fingerprint"]["sizes"] == (1, 3, 9, 33)
+
+
+def test_statistics_leave_torch_unloaded() -> None:
+    modules = ", ".join(f"detector.research.difficulty.{name}_study" for name in STUDIES)
+    program = f"import sys, {modules}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
