@@ -132,7 +132,8 @@ def test_c6_2_on_mnist_six_averaged_runs_raise_spearman(mnist: ScoreTable, archi
 def test_c6_3_on_mnist_a_single_example_tells_an_mlp_from_a_cnn_and_no_widths(mnist: ScoreTable) -> None:
     for other in (CNN, WIDE_CNN):
         found = _fingerprint(mnist, MLP, other)
-        assert found.accuracy()[0].value > 0.9
+        assert found.accuracy()[0].value > 0.8
+        assert found.by_split[:, 0].max() == 1
         assert found.accuracy(random=True)[0].value < 0.75
         assert found.recognised(1).flagged >= 22
     assert _fingerprint(mnist, CNN, WIDE_CNN).accuracy()[0].value < 0.75

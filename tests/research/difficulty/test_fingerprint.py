@@ -37,6 +37,7 @@ def test_runs_that_an_example_parts_are_told_for_certain(count: int) -> None:
     assert found.accuracy()[0].value == 1
     assert found.chosen[0] == 17
     np.testing.assert_array_equal(found.told[:, :, 0], np.eye(count))
+    np.testing.assert_array_equal(found.by_split[:, 0], np.ones(20))
     assert found.recognised(1).flagged == 6 * count
     assert found.recognised(1).low > 0.7
     assert found.chance == 1 / count
@@ -53,7 +54,9 @@ def test_a_single_example_decides_by_its_mid_point() -> None:
     right = []
     for number, (group, order) in enumerate(zip(groups, orders, strict=True)):
         right += [((group[run, 0] > middle) == higher) == bool(number) for run in sorted(order[2:])]
-    np.testing.assert_array_equal(fingerprint(groups, options).selected[:, 0], right)
+    found = fingerprint(groups, options)
+    np.testing.assert_array_equal(found.selected[:, 0], right)
+    assert found.by_split[0, 0] == np.mean(right)
 
 
 def test_most_votes_win_and_ties_count_for_their_share() -> None:
