@@ -13,7 +13,7 @@ WIDE: Final = "mlp-32-32"
 CNN: Final = "cnn-8-8"
 NAMES: Final = ("avg-loss", "avg-conf", "avg-ent", "last-conf", "countforget", "firstlearn")
 NOISE: Final = (0.5, 0.5, 0.6, 0.4, 1.5, 1.0)
-"""Standard deviation between runs, where that of true difficulty is 1: a single run's reliability is 1 / (1 + noise^2)."""
+"""Between runs, where true difficulty has variance 1: a single run's reliability is 1 / (1 + noise^2)."""
 
 
 def table(

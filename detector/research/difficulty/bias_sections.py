@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from detector.reporting import numbers
-from detector.reporting.drawing import INK, LINE_STYLES, MUTED, SERIES, chart, figure, label
+from detector.reporting.drawing import INK, LINE_STYLES, MUTED, SERIES, chart, figure, label, plain_numbers
 from detector.reporting.parts import Section, paragraph, row_head, wide
 from detector.research.difficulty.bias import significance
 from detector.research.difficulty.showing import grid, grid_size
@@ -123,7 +123,7 @@ def bias_sections(
 
 def _manhattan(pairs: Sequence[Pair], told: str) -> Markup:
     def paint(drawn: Figure) -> None:
-        axes = grid(drawn, len(pairs), sharex=True, sharey=True)
+        axes = grid(drawn, len(pairs))
         for axis, pair in zip(axes, pairs, strict=True):
             p_values = pair.found.welch[pair.scores.index(pair.drawn)]
             found = pair.welch()
@@ -154,6 +154,7 @@ def _tests(pairs: Sequence[Pair], told: str) -> Markup:
             _line(axis, along, shares, number, pair)
         axis.plot(along, along, color=MUTED, linestyle=":")
         axis.set_xscale("log")
+        plain_numbers(axis.xaxis)
         axis.set_xlabel("p")
         axis.set_title(f"share of examples with a p-value up to p, {told}, halves of them for controls")
         drawn.legend(loc="outside right center")

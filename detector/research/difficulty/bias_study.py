@@ -44,6 +44,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         AnalysisError: There is one architecture only, there are too few runs or examples, all scores are constant, or
             there is no such score as is to be drawn.
     """
+    table = options.chosen(table)
     if len(table.architectures) < 2:  # noqa: PLR2004 - a pair
         raise AnalysisError("difficulty: bias needs two architectures")
     kept = {name: informative(table, name) for name in table.architectures}
@@ -57,7 +58,11 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
     return Study(
         name=NAME,
         figures={"what": what, "score": options.score, "pairs": [_figures(pair) for pair in found]},
-        arrays={f"{part}-{number}": getattr(pair.found, part) for number, pair in enumerate(found) for part in _KEPT},
+        arrays={
+            f"{part}-{number}": getattr(pair.found, part).astype(np.float32)
+            for number, pair in enumerate(found)
+            for part in _KEPT
+        },
         sections=bias_sections(found, what, charts, table.scores),
         charts=charts,
         claims=tuple(_claims(found, what)),

@@ -10,6 +10,7 @@ from detector.reporting import numbers
 from detector.reporting.drawing import LINE_STYLES, MUTED, SERIES, chart, figure, label
 from detector.reporting.parts import Section, paragraph, row_head, wide
 from detector.research.difficulty.components import KEPT
+from detector.research.difficulty.showing import whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ def components_charts(found: Mapping[str, tuple[Sequence[str], Components]], run
                 label=label(name),
             )
         axis.axhline(KEPT, color=MUTED, linewidth=0.8, linestyle="--")
+        whole_numbers(axis.xaxis)
         axis.set_ylim(0, 1.03)
         axis.set_xlabel("components")
         axis.set_title(f"share of the variance that they hold together, n = {runs} runs averaged first")

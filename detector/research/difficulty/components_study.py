@@ -35,6 +35,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
     Raises:
         AnalysisError: There are too few runs, scores or examples, or all scores are constant.
     """
+    table = options.chosen(table)
     kept = [informative(table, name) for name in table.architectures]
     found: Found = {one.architecture: (one.scores, components(one.values, options.scale)) for one in kept}
     charts = components_charts(found, table.runs)

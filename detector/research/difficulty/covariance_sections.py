@@ -35,16 +35,16 @@ def covariance_charts(found: Mapping[str, tuple[Sequence[str], Covariance]], run
     """Two charts for each architecture, by name; arguments as of `covariance_sections`."""
     charts = {}
     for number, (name, (scores, one)) in enumerate(found.items()):
-        title = f"{label(name)}, n = {runs} runs"
+        title = f"{label(name)}, n = {runs} runs:\n"
         charts[f"single-{number}"] = _halves(
             f"covariance-single-{number}",
-            f"{title}: below one and the same run, above two runs",
+            f"{title}below one run, above two",
             scores,
             (one.single.same, one.single.apart),
         )
         charts[f"change-{number}"] = _halves(
             f"covariance-change-{number}",
-            f"{title}: what averaging {one.half} runs first adds",
+            f"{title}gained by averaging {one.half} first",
             scores,
             (one.change.same, one.change.apart),
         )

@@ -62,6 +62,7 @@ class Fingerprint:
             of splits in which it was asked and told right, by the examples that differ most between the runs learnt
             from. A tie between architectures counts for its share.
         random: The same by random examples, the mean of their draws.
+        by_split: float64 (splits, sizes): the accuracy of each split by selected examples, on all runs that it asked.
         told: float64 (architectures, architectures, sizes): ``[a, b]`` is the share in which runs of a are told to be
             of b, by selected examples; rows sum to 1.
         chosen: int64 (largest size,): the examples that all runs together would choose, the most telling first.
@@ -70,6 +71,7 @@ class Fingerprint:
     sizes: tuple[int, ...]
     selected: NDArray[np.float64]
     random: NDArray[np.float64]
+    by_split: NDArray[np.float64]
     told: NDArray[np.float64]
     chosen: NDArray[np.int64]
 
@@ -126,6 +128,7 @@ def fingerprint(groups: Sequence[NDArray[np.float64]], options: FingerprintOptio
     shape = (len(groups) * runs, len(columns))
     asked, selected, random = np.zeros(shape[0]), np.zeros(shape), np.zeros(shape)
     told = np.zeros((len(groups), len(groups), len(columns)))
+    by_split = []
     for _ in range(options.splits):
         orders = [rng.permutation(runs) for _ in groups]
         learnt = [group[order[: runs // 2]] for group, order in zip(groups, orders, strict=True)]
@@ -136,7 +139,8 @@ def fingerprint(groups: Sequence[NDArray[np.float64]], options: FingerprintOptio
         drawn = np.stack([rng.choice(examples, most, replace=False) for _ in range(options.random)])
         by_drawn = verdicts(_votes(learnt, held_out, drawn))[:, :, columns].mean(axis=1)
         asked[rows] += 1
-        selected[rows] += by_chosen[np.arange(len(rows)), :, truth]
+        by_split.append(by_chosen[np.arange(len(rows)), :, truth])
+        selected[rows] += by_split[-1]
         random[rows] += by_drawn[np.arange(len(rows)), :, truth]
         for number in range(len(groups)):
             told[number] += by_chosen[truth == number].mean(axis=0).T
@@ -145,6 +149,7 @@ def fingerprint(groups: Sequence[NDArray[np.float64]], options: FingerprintOptio
         sizes=options.sizes,
         selected=selected[seen] / asked[seen, None],
         random=random[seen] / asked[seen, None],
+        by_split=np.array(by_split).mean(axis=1),
         told=told / options.splits,
         chosen=most_telling(groups, most),
     )

@@ -28,7 +28,7 @@ def fingerprint_charts(pairs: Pairs, runs: int) -> dict[str, Markup]:
     """Its charts by name; arguments as of `fingerprint_sections`."""
 
     def paint(drawn: Figure) -> None:
-        axes = grid(drawn, len(pairs), sharex=True, sharey=True)
+        axes = grid(drawn, len(pairs))
         for axis, ((first, second), one) in zip(axes, pairs.items(), strict=True):
             _accuracies(axis, one, random=False)
             _accuracies(axis, one, random=True)

@@ -117,8 +117,8 @@ def reliabilities(
     quantiles = [_single(pairs)]
     for size in range(2, runs // 2 + 1):
         groups = disjoint_groups(runs, size, most=draws, seed=seed)
-        drawn = [correlation(*values[pair].mean(axis=1), scale) for pair in groups]
-        quantiles.append(_summary(np.array(drawn)))
+        drawn = [values[pair].mean(axis=1) for pair in groups]
+        quantiles.append(_summary(np.array([correlation(one, other, scale) for one, other in drawn])))
     averaged, low, high = np.array(quantiles).transpose(1, 2, 0)
     return tuple(
         Reliability(over_pairs(pairs[score, score]), averaged[score], low[score], high[score])

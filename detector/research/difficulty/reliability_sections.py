@@ -8,7 +8,7 @@ from detector.reporting import numbers
 from detector.reporting.drawing import SERIES, chart, figure, label
 from detector.reporting.parts import Section, paragraph, row_head, wide
 from detector.research.difficulty.reliability import TARGETS
-from detector.research.difficulty.showing import grid, grid_size, highlights
+from detector.research.difficulty.showing import grid, grid_size, highlights, whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def reliability_charts(found: Mapping[str, Mapping[str, Reliability]], runs: int
     shown = highlights(list(dict.fromkeys(score for scores in found.values() for score in scores)), 5)
 
     def paint(drawn: Figure) -> None:
-        axes = grid(drawn, len(found), sharex=True, sharey=True)
+        axes = grid(drawn, len(found))
         for axis, (name, scores) in zip(axes, found.items(), strict=True):
             for number, score in enumerate(shown):
                 if score in scores:
@@ -34,6 +34,7 @@ def reliability_charts(found: Mapping[str, Mapping[str, Reliability]], runs: int
                     axis.fill_between(along, one.low, one.high, color=colour, alpha=0.15, linewidth=0)
                     axis.plot(along, one.prophecy, color=colour, linestyle=":", linewidth=1)
             axis.set_title(f"{label(name)}, n = {runs} runs")
+            whole_numbers(axis.xaxis)
             axis.set_xlabel("runs averaged")
         axes[0].set_ylabel("correlation with as many others")
         handles, labels = axes[0].get_legend_handles_labels()

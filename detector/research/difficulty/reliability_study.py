@@ -41,6 +41,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
     Raises:
         AnalysisError: There are too few runs or examples, or all scores are constant.
     """
+    table = options.chosen(table)
     kept = [informative(table, name) for name in table.architectures]
     found: Found = {
         one.architecture: dict(

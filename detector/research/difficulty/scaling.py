@@ -82,7 +82,7 @@ def informative(table: ScoreTable, architecture: str, *, least_runs: int = 2) ->
         raise AnalysisError(f"difficulty: {least_runs} runs of each architecture are needed, not {table.runs}")
     if table.examples < LEAST_EXAMPLES:
         raise AnalysisError(f"difficulty: {LEAST_EXAMPLES} examples are needed, not {table.examples}")
-    kept = ~constant(values).any(axis=0)
+    kept = np.asarray(~constant(values).any(axis=0))
     if not kept.any():
         raise AnalysisError(
             f"difficulty: every score of {architecture} is the same for all examples in some run; train longer or "

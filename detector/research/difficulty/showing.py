@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from matplotlib.ticker import MaxNLocator
+
 from detector.research.difficulty.kinds import AVERAGE, FORGETTING, LAST
 
 if TYPE_CHECKING:
@@ -25,20 +27,27 @@ def highlights(scores: Sequence[str], most: int = 4) -> list[str]:
     return [*wanted, *(name for name in scores if name not in wanted)][:most]
 
 
+def whole_numbers(axis: Any) -> None:
+    """Ticks of an axis (``figure.axes[0].xaxis``) of numbers of things."""
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
 def grid_size(panels: int) -> tuple[float, float]:
     """Width and height of a figure of `grid`, inches."""
     return max(_PANEL[0] * min(panels, _ACROSS), 2 * _PANEL[0]), _PANEL[1] * -(-panels // _ACROSS) + 0.4
 
 
-def grid(drawn: Figure, panels: int, **shared: bool) -> list[Any]:
+def grid(drawn: Figure, panels: int) -> list[Any]:
     """Axes of some panels, row after row; those of a last row that is not full are left out.
 
     Args:
         drawn: Empty.
-        panels: How many.
-        shared: ``sharex``, ``sharey``.
+        panels: How many; all of one scale.
     """
-    axes = drawn.subplots(-(-panels // _ACROSS), min(panels, _ACROSS), squeeze=False, **shared).ravel()
+    rows, columns = -(-panels // _ACROSS), min(panels, _ACROSS)
+    axes = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for empty in axes[panels:]:
         empty.remove()
+    for axis in axes[:panels]:
+        axis.tick_params(labelbottom=True)  # also above a place that is empty
     return list(axes[:panels])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from detector.errors import AnalysisError
 from detector.research.difficulty.fingerprint import FingerprintOptions
 from detector.research.difficulty.scaling import Scale
+
+if TYPE_CHECKING:
+    from detector.research.difficulty.table import ScoreTable
 
 MAX_DRAWS: Final = 10_000
 MAX_PERMUTATIONS: Final = 100_000
@@ -51,6 +54,14 @@ class StatisticsOptions:
             )
         if not 0 < self.level < 1:
             raise AnalysisError(f"difficulty: level must lie between 0 and 1, not {self.level:g}")
+
+    def chosen(self, table: ScoreTable) -> ScoreTable:
+        """A table with the scores that are asked for.
+
+        Raises:
+            AnalysisError: It has none of such a name.
+        """
+        return table.only(self.scores) if self.scores else table
 
     def small(self) -> StatisticsOptions:
         """The same for seconds."""

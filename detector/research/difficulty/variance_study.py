@@ -37,6 +37,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
     Raises:
         AnalysisError: There are too few runs or examples, or all scores are constant.
     """
+    table = options.chosen(table)
     kept = [informative(table, name) for name in table.architectures]
     found = {one.architecture: _spreads(one.scores, spread(percentiles(one.values), options.bins)) for one in kept}
     charts = variance_charts(found, table.runs)
