@@ -47,7 +47,7 @@ def draw(request: pytest.FixtureRequest, pictured: list[PicturedImage]) -> Calla
     pictures: dict[str, Callable[[], bytes]] = {
         "sheet": lambda: contact_sheet(_prototypes(4), tuple("abcd")),
         "captions": lambda: labelled_sheet(
-            _prototypes(6).images[:, 0], ["short", "$x_1$ and much too long a name"] * 3
+            _prototypes(12).images[:, 0], ["short", "$x_1$ and much too long a name"] * 6
         ),
         "histogram": lambda: score_histogram(scores, {"PGD-Linf-8/255": 3 * scores[:50]}),
         "profiles": lambda: path_profiles(pictured),
