@@ -117,6 +117,21 @@ class Measurements:
         return split_images(self.truth, self.options.fit_fraction, self.options.seed)
 
     @cached_property
+    def anchors(self) -> NDArray[np.int64]:
+        """The images that fit the scorer and may stand in for a class: those that no list keeps out.
+
+        Raises:
+            CalibrationError: All of them are listed.
+        """
+        rows, listed = self.split.fit, self.inputs.listed
+        if listed is None:
+            return rows
+        left = rows[~listed.among(self.inputs.images)[rows]]
+        if not len(left):
+            raise CalibrationError(f"{listed.source}: lists all images that fit the scorer, so no class has an anchor")
+        return left
+
+    @cached_property
     def supervised(self) -> bool:
         """Whether there are attacks to learn from, and they are wanted.
 
@@ -249,7 +264,7 @@ class Measurements:
     def _stand_ins(self) -> Arrays:
         """Real images in the place of prototypes."""
         self.progress.note("prototypes: no gradients, so real images (class medoids) stand in for synthetic ones")
-        rows = self.split.fit
+        rows = self.anchors
         per_class = self.options.prototypes.per_class
         chosen = medoids(self.logits[rows], self.predicted[rows], per_class, self.inputs.labels)
         return {"images": np.stack([self.images_at(rows[of_class]) for of_class in chosen])}
@@ -257,9 +272,10 @@ class Measurements:
     def _class_means(self) -> Float32Array | None:
         if self.options.prototypes.start is not PrototypeStart.CLASS_MEAN:
             return None
-        groups = [self.split.fit[self.truth[self.split.fit] == c] for c in range(len(self.inputs.labels))]
+        anchors = self.anchors
+        groups = [anchors[self.truth[anchors] == c] for c in range(len(self.inputs.labels))]
         # A class without images starts from the mean of all.
-        return np.stack([self._mean(rows if len(rows) else self.split.fit) for rows in groups])
+        return np.stack([self._mean(rows if len(rows) else anchors) for rows in groups])
 
     def _mean(self, rows: NDArray[np.int64]) -> Float32Array:
         mean = self.inputs.images.pixels[rows].mean(axis=0, dtype=np.float64) / 255

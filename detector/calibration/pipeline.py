@@ -183,6 +183,8 @@ class _Calibration:
         if self.inputs.images.labels is not None:
             self._warn(check_labels(self.measured.predicted, self.inputs.images.labels, names))
         self._warn(check_classes_reach(self.images_per_class, names, self.options))
+        if self.inputs.listed is not None:
+            self._warn(self.inputs.listed.warnings(self.inputs.images))
 
     def _warn(self, warnings: list[str]) -> None:
         self.warnings += warnings
@@ -232,5 +234,6 @@ class _Calibration:
                 "mean_roughness": float(rough.mean()),
             },
             "tools": tool_versions(),
+            **({} if self.inputs.listed is None else {"anchors": self.inputs.listed.to_json(images)}),
             **({} if self.tuning is None else {"tuning": self.tuning.to_json()}),
         }

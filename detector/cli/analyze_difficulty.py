@@ -64,6 +64,15 @@ def difficulty(  # noqa: PLR0917 - a command line is its options
             min=0,
         ),
     ] = 1000,
+    levels: Annotated[
+        int,
+        panelled(
+            "How often each network is pruned, a fifth of its weights each time, and trained again: as many trainings "
+            "more; 0 leaves scores of pruning out.",
+            HOW,
+            min=0,
+        ),
+    ] = 0,
     quick: Annotated[
         bool, panelled("Two networks, few images, epochs and runs: to see that all is well.", HOW, "--quick")
     ] = False,
@@ -112,6 +121,7 @@ def difficulty(  # noqa: PLR0917 - a command line is its options
                 scored=score,
                 gradients=gradients,
                 probes=probes,
+                levels=levels,
                 quick=quick,
                 seed=seed,
             )

@@ -16,6 +16,7 @@ from detector.research.difficulty.suspects import suspects
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from detector.research.difficulty.ensemble import Agreement
     from detector.research.difficulty.parts_job import PartRuns
     from detector.research.difficulty.suspects import Suspects
 
@@ -46,8 +47,7 @@ class Cleaning:
         unlearnable: bool (N,).
         consistency: float64 (N,), 0..1, the share of runs that did not train on the image and are right.
         memorisation: float64 (N,), -1..1, how many more of those that did are.
-        consensus: float64 (N,), 0..1, the share of all runs that say what most say.
-        ddd: float64 (N,), 1 where all runs are right, -1 where all are wrong, else 0.
+        together: What all runs say, those that trained on an image too.
     """
 
     labels: NDArray[np.int64]
@@ -56,8 +56,7 @@ class Cleaning:
     unlearnable: NDArray[np.bool_]
     consistency: NDArray[np.float64]
     memorisation: NDArray[np.float64]
-    consensus: NDArray[np.float64]
-    ddd: NDArray[np.float64]
+    together: Agreement
 
     @classmethod
     def of(cls, runs: PartRuns, labels: NDArray[np.int64]) -> Cleaning:
@@ -72,17 +71,15 @@ class Cleaning:
         """
         right = runs.predicted == labels
         consistency, memorisation = consistency_and_memorisation(right, runs.trained_on)
-        together = agreement(runs.predicted, labels, runs.shares.shape[1])
         ranks = (rankdata(runs.ranked, axis=1) - 1) / max(1, len(labels) - 1)
         return cls(
             labels=labels,
             suspects=suspects(runs.shares, labels, runs.predicted, runs.trained_on),
             difficulty=ranks.mean(0),
-            unlearnable=~runs.learnt.any(0),
+            unlearnable=(~runs.learnt).all(axis=0),
             consistency=consistency,
             memorisation=memorisation,
-            consensus=together.consensus,
-            ddd=together.ddd,
+            together=agreement(runs.predicted, labels, runs.shares.shape[1]),
         )
 
     @cached_property

@@ -43,7 +43,8 @@ def listed_rows(cleaning: Cleaning, names: Sequence[str], classes: Sequence[str]
             "difficulty": float(cleaning.difficulty[row]),
             "consistency": float(cleaning.consistency[row]),
             "memorisation": float(cleaning.memorisation[row]),
-            "ddd": int(cleaning.ddd[row]),
+            "meanacc": float(cleaning.together.meanacc[row]),
+            "ddd": int(cleaning.together.ddd[row]),
         }
         for row, flags in cleaning.flags().items()
     ]

@@ -23,11 +23,12 @@ from detector.research.difficulty.kinds import (
     KINDS,
     LAST,
     POINTWISE,
+    PRUNING,
     VARIANCE,
     Needs,
 )
 from detector.research.difficulty.pointwise import pointwise
-from detector.research.difficulty.streams import Forgetting, Moments
+from detector.research.difficulty.streams import Forgetting, Losing, Moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +52,9 @@ class Watch:
         checkpoints: How many there are, the last at the end.
         gradients: At which of them gradients are taken, rising, from 0; none where there are no such numbers.
         probes: Training images among which neighbours are looked for; 0 leaves scores of hidden layers out.
-        seed: Of the choice of those.
+        levels: How often the network is pruned after that, a fifth of its weights each time, and trained again; 0
+            leaves scores of pruning out.
+        seed: Of the choice of probes.
     """
 
     images: LabelledImages
@@ -59,6 +62,7 @@ class Watch:
     checkpoints: int
     gradients: tuple[int, ...] = ()
     probes: int = 0
+    levels: int = 0
     seed: int = 0
 
     @property
@@ -75,6 +79,7 @@ class Watch:
             Needs.GRADIENTS: bool(self.gradients),
             Needs.VARIANCE_OF_GRADIENTS: len(self.gradients) > 1,
             Needs.ACTIVATIONS: bool(self.probes),
+            Needs.LEVELS: bool(self.levels),
         }
         return tuple(name for name, kind in KINDS.items() if gives.get(kind.needs, False))
 
@@ -90,6 +95,8 @@ class Watch:
             sentences.append(f"{', '.join(_SHARE_MAPS)} need gradients at two checkpoints, and there is one")
         if not self.probes:
             sentences.append(f"{', '.join(kind.name for kind in ACTIVATIONS)}: no hidden layers were asked for")
+        if not self.levels:
+            sentences.append(f"{', '.join(kind.name for kind in PRUNING)}: no pruning was asked for")
         return tuple(sentences)
 
     def to_json(self) -> dict[str, Any]:
@@ -99,6 +106,7 @@ class Watch:
             "checkpoints": self.checkpoints,
             "gradients": list(self.gradients),
             "probes": self.probes,
+            "levels": self.levels,
             "seed": self.seed,
         }
 
@@ -116,6 +124,7 @@ class Observer:
         self._seen = 0
         self._moments = Moments((len(POINTWISE), count))
         self._forgetting = Forgetting(count)
+        self._losing = Losing(count)
         self._last = np.zeros((len(POINTWISE), count))
         self._predicted = np.zeros(count, np.int64)
         self._norms = Moments((2, count))
@@ -145,6 +154,15 @@ class Observer:
         if self._seen == self._watch.checkpoints and self._watch.probes:
             self._hidden = self._hidden_layers(module)
 
+    def look_pruned(self, module: nn.Module) -> None:
+        """See the next level of a pruning, the dense network first.
+
+        Args:
+            module: In evaluation mode, trained to the end.
+        """
+        scored = self._watch.scored
+        self._losing.add(outputs(module, scored).argmax(1) == scored.labels)
+
     def found(self) -> Arrays:
         """What all checkpoints together say.
 
@@ -155,6 +173,8 @@ class Observer:
         raw: dict[str, NDArray[np.float64]] = {**self._forgetting.scores(), **self._hidden}
         for prefix, values in ((AVERAGE, self._moments.mean), (LAST, self._last)):
             raw |= {prefix + kind.name: row for kind, row in zip(POINTWISE, values, strict=True)}
+        if self._watch.levels:
+            raw |= self._losing.scores()
         if self._seen > 1:
             raw |= {VARIANCE + kind.name: row for kind, row in zip(POINTWISE, self._moments.variance, strict=True)}
         if self._watch.gradients:
@@ -170,14 +190,14 @@ class Observer:
     def _see_gradients(self, module: nn.Module) -> None:
         """VoG as it is published takes the square root of each pixel's variance before the mean over pixels.
 
-        The code that goes with arXiv 2401.01867 averages the variances themselves, and so does this: both rank
-        examples nearly alike, and a sum of variances is what Welford's recursion gives without a further choice.
+        The code that goes with arXiv 2401.01867 averages the variances themselves, and so does this, to be compared with
+        its figures: pixels that vary much weigh more than under a root.
         """
         scored = self._watch.scored
         device = next(module.parameters()).device
         parts = []
         labels = torch.from_numpy(scored.labels)
-        for batch, told in zip(scored.batches(BATCH), labels.split(BATCH), strict=True):
+        for batch, told in zip(scored.batches(BATCH), torch.split(labels, BATCH), strict=True):
             parts.append(example_gradients(module, batch.to(device), told.to(device)))
         self._norms.add(np.stack([_joined(parts, "norms"), _joined(parts, "last")]))
         if len(self._watch.gradients) > 1:

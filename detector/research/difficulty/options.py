@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_RUNS: Final = 1000
 MAX_ARCHITECTURES: Final = 50
+MAX_LEVELS: Final = 50
 MAX_NUMBERS: Final = 2**28
 """Of what is held at once of one kind: pixels whose gradients are followed, or scores of all runs."""
 GREY: Final = ("mlp-128", "mlp-128-128-128-128", "flatcnn-4-8", "flatcnn-8-16")
@@ -45,6 +46,8 @@ class DifficultyOptions:
         gradients: Checkpoints, evenly over training, at which gradients are taken, at most all; 0 leaves
             their scores out.
         probes: Training images among which neighbours are looked for; 0 leaves scores of hidden layers out.
+        levels: How often each run's network is pruned, a fifth of its weights each time, and trained again, which costs
+            as many trainings more; 0 leaves scores of pruning out.
         folds: Of the runs on parts of the images, of each architecture: each leaves one part in as many out.
         listed: Most images in a list of the report.
         statistics: How scores are analysed.
@@ -65,6 +68,7 @@ class DifficultyOptions:
     test_share: float = 0.2
     gradients: int = 4
     probes: int = 1000
+    levels: int = 0
     folds: int = 4
     listed: int = 100
     statistics: StatisticsOptions = field(default_factory=StatisticsOptions)
@@ -85,8 +89,8 @@ class DifficultyOptions:
             raise AnalysisError(
                 f"difficulty: runs must lie in 1..{MAX_RUNS}, test_share between 0 and 1, listed be at least 1"
             )
-        if self.gradients < 0 or self.probes < 0:
-            raise AnalysisError("difficulty: gradients and probes must not be negative")
+        if min(self.gradients, self.probes) < 0 or not 0 <= self.levels <= MAX_LEVELS:
+            raise AnalysisError(f"difficulty: gradients and probes must not be negative, levels lie in 0..{MAX_LEVELS}")
         if not 2 <= self.folds <= MAX_RUNS:  # noqa: PLR2004 - one would leave nothing to train on
             raise AnalysisError(f"difficulty: folds must lie in 2..{MAX_RUNS}, not {self.folds}")
         pixels = count * self.images.shape[1] * self.images.shape[2]
@@ -112,6 +116,7 @@ class DifficultyOptions:
             runs=min(self.runs, 6),
             gradients=min(self.gradients, 2),
             probes=min(self.probes, 200),
+            levels=min(self.levels, 2),
             statistics=self.statistics.small(),
             quick=False,
         )
@@ -139,6 +144,7 @@ class DifficultyOptions:
             checkpoints=epochs,
             gradients=tuple(step - 1 for step in looked_at(epochs, gradients)),
             probes=self.probes,
+            levels=self.levels,
             seed=self.seed,
         )
 
@@ -172,7 +178,10 @@ class DifficultyOptions:
 
     def to_json(self) -> dict[str, Any]:
         """All values, JSON-ready; images by their digest."""
-        plain = {name: getattr(self, name) for name in ("runs", "test_share", "gradients", "probes", "folds", "listed")}
+        plain = {
+            name: getattr(self, name)
+            for name in ("runs", "test_share", "gradients", "probes", "levels", "folds", "listed")
+        }
         return {
             "images": self.images.digest,
             "architectures": list(self.chosen),

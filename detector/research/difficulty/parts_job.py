@@ -127,7 +127,8 @@ def _run(models: Models, shared: _Shared, given: tuple[TrainingRecipe, NDArray[n
     recipe, rows = given
     mine = shared.images.take(rows)
     watch = Watch(images=mine, held_out=shared.images, checkpoints=shared.checkpoints)
-    observer, logits = Observer(watch), np.empty(0)
+    observer = Observer(watch)
+    logits = np.empty((0, shared.images.classes), np.float32)
     for checkpoint in checkpoints(recipe, mine, looked_at(recipe.plan.steps, shared.checkpoints), advance=advance):
         observer.look(checkpoint.module)
         if checkpoint.step == recipe.plan.steps:
@@ -138,5 +139,5 @@ def _run(models: Models, shared: _Shared, given: tuple[TrainingRecipe, NDArray[n
         "predicted": found["predicted"][None],
         "learnt": found["learnt"][None],
         "ranked": found["scores"][watch.names.index(RANKED)][None],
-        "shares": softmax(logits.astype(np.float32), axis=1)[None],
+        "shares": softmax(logits, axis=1)[None],
     }

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 from detector.research.difficulty.observing import Observer
 from detector.shards.base import Job, Shard
+from detector.training.pruning import PruningPlan, pruned
+from detector.training.pruning import steps as pruning_steps
 from detector.training.runs import checkpoints
+from detector.training.trainer import default_device, load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +32,8 @@ def scores_job(title: str, recipes: Sequence[TrainingRecipe], watch: Watch) -> J
         watch: What is looked at.
     """
     steps = recipes[0].plan.steps + watch.checkpoints
+    if watch.levels:  # which starts from a dense network of its own
+        steps += pruning_steps(recipes[0], PruningPlan(levels=watch.levels))
     cut = tuple(Shard(i, slice(i, i + 1), steps) for i in range(len(recipes)))
     return Job(title, _run, watch, lambda shard: recipes[shard.number], cut)
 
@@ -50,4 +55,9 @@ def _run(models: Models, watch: Watch, recipe: TrainingRecipe, advance: Advance)
     for checkpoint in checkpoints(recipe, watch.images, at, advance=advance):
         observer.look(checkpoint.module)
         advance(1)
+    if watch.levels:
+        for level in pruned(recipe, watch.images, PruningPlan(levels=watch.levels), advance=advance):
+            module = recipe.network().to(default_device()).eval()
+            load_weights(module, level.weights)
+            observer.look_pruned(module)
     return {name: values[None] for name, values in observer.found().items()}

@@ -61,7 +61,7 @@ def test_flipped_labels_are_found(cleaned: tuple[Path, Study, DifficultyOptions,
     hits = np.isin(listed, rows).sum()
     assert hits / FLIPPED >= 0.6  # recall
     assert hits / len(listed) >= 0.85  # precision, which the method prefers
-    consensus = found.arrays["consensus"][rows]
+    consensus = found.arrays["says"][rows]
     assert (consensus == digits(COUNT).labels[rows]).mean() > 0.85  # and what they show is known
     assert found.arrays["difficulty"][rows].mean() > 0.9
     lost = np.flatnonzero(found.arrays["unlearnable"])

@@ -62,6 +62,7 @@ def test_layers_and_vmap_agree() -> None:
 
 def test_grand_of_the_last_layer_has_its_closed_form() -> None:
     module, (images, labels) = _network("mlp-8"), _examples()
+    assert isinstance(module, nn.Sequential)
     read = module[:-1](images)
     residual = module(images).softmax(1) - functional.one_hot(labels, 4)
     expected = residual.norm(dim=1) * (read.square().sum(1) + 1).sqrt()
