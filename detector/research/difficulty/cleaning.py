@@ -76,7 +76,7 @@ class Cleaning:
             labels=labels,
             suspects=suspects(runs.shares, labels, runs.predicted, runs.trained_on),
             difficulty=ranks.mean(0),
-            unlearnable=(~runs.learnt).all(axis=0),
+            unlearnable=runs.learnt.sum(axis=0) == 0,
             consistency=consistency,
             memorisation=memorisation,
             together=agreement(runs.predicted, labels, runs.shares.shape[1]),

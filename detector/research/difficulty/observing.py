@@ -190,8 +190,8 @@ class Observer:
     def _see_gradients(self, module: nn.Module) -> None:
         """VoG as it is published takes the square root of each pixel's variance before the mean over pixels.
 
-        The code that goes with arXiv 2401.01867 averages the variances themselves, and so does this, to be compared with
-        its figures: pixels that vary much weigh more than under a root.
+        The code that goes with arXiv 2401.01867 averages the variances themselves, and so does this, to be compared
+        with its figures: pixels that vary much weigh more than under a root.
         """
         scored = self._watch.scored
         device = next(module.parameters()).device
