@@ -56,7 +56,7 @@ def reliability_sections(
         scores: All of them, in order; those without ranks in some run have dashes.
     """
     half = next(one.most for ones in found.values() for one in ones.values())
-    columns = ["single runs", f"means of {half}", *(f"runs for {target:g}" for target in TARGETS)]
+    columns = ["single runs", f"means of {half}", "foretold", *(f"runs for {target:g}" for target in TARGETS)]
     return (
         Section.of(
             "reliability",
@@ -85,8 +85,13 @@ def reliability_sections(
 
 def _cells(ones: Mapping[str, Reliability], score: str) -> list[str]:
     if score not in ones:
-        return [numbers.NOTHING] * (2 + len(TARGETS))
+        return [numbers.NOTHING] * (3 + len(TARGETS))
     one = ones[score]
     single = f"{one.single.value:.2f} ({one.single.low:.2f} to {one.single.high:.2f})"
     needed = (one.needed(target) for target in TARGETS)
-    return [single, f"{one.best:.2f}", *(numbers.NOTHING if runs is None else f"{runs:,}" for runs in needed)]
+    return [
+        single,
+        f"{one.best:.2f}",
+        f"{one.prophecy[-1]:.2f}",
+        *(numbers.NOTHING if runs is None else f"{runs:,}" for runs in needed),
+    ]

@@ -32,11 +32,11 @@ def variance_charts(found: Mapping[str, Mapping[str, Spread]], runs: int) -> dic
                 axis.remove()
             for axis, score in zip(row, shown[architecture], strict=False):
                 _band(axis, spreads[score])
-                axis.set_title(f"{label(architecture)}, {label(score)}, n = {runs} runs")
+                axis.set_title(f"{label(architecture)}\n{label(score)}, n = {runs} runs")
             row[0].set_ylabel("rank in a single run")
         drawn.supxlabel("examples by their mean over runs, easiest to hardest", fontsize=9)
 
-    size = (8.6, 2.3 * len(found) + 0.5)
+    size = (8.6, 2.4 * len(found) + 0.5)
     return {"bands": chart("variance-bands", "bands of single runs' ranks against the mean of runs", size, paint)}
 
 
