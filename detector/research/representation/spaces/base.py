@@ -82,7 +82,7 @@ class Space(LengthSpace, Protocol):
         ...
 
     def tangent(self, a: Array, direction: Array) -> Array:
-        """What of any array of its shape is tangent at `a`: nothing that leaves the space, or does not move the point."""
+        """What is tangent at `a` of an array of its shape: nothing that leaves the space or does not move the point."""
         ...
 
 
