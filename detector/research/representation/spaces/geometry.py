@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from detector.errors import AnalysisError
-from detector.research.representation.spaces.base import Space
+from detector.research.representation.spaces.base import Space, rounding
 
 if TYPE_CHECKING:
     from detector.research.representation.spaces.base import Array, LengthSpace
@@ -60,10 +60,10 @@ def angle_by_sides(space: LengthSpace, at: Array, one: Array, other: Array, *, s
     Raises:
         AnalysisError: As `angle`.
     """
+    if min(space.distance(at, end) for end in (one, other)) <= rounding(space, at):
+        raise _pointless(space)
     near = [space.between(at, end, share) for end in (one, other)]
     sides = [space.distance(at, end) for end in near]
-    if not min(sides) > 0:
-        raise AnalysisError(f"{space.name}: an angle needs two lines, and one of them has no length")
     across = space.distance(*near)
     cosine = (sides[0] ** 2 + sides[1] ** 2 - across**2) / (2 * sides[0] * sides[1])
     return float(np.arccos(np.clip(cosine, -1, 1)))
@@ -82,7 +82,7 @@ def project(space: LengthSpace, a: Array, b: Array, point: Array) -> Projection:
             apart; or as `LengthSpace.between`.
     """
     far = space.distance(a, b)
-    if not far > 0:
+    if far <= rounding(space, a):
         raise AnalysisError(f"{space.name}: a line needs two points, and these are one")
     if not isinstance(space, Space):
         found = minimize_scalar(
@@ -109,9 +109,13 @@ def alexandrov_curvature(space: LengthSpace, a: Array, b: Array, c: Array) -> fl
 
 def _unit(space: Space, at: Array, tangent: Array) -> Array:
     length = space.inner(at, tangent, tangent) ** 0.5
-    if not length > 0:
-        raise AnalysisError(f"{space.name}: an angle needs two lines, and one of them has no length")
+    if length <= rounding(space, at):
+        raise _pointless(space)
     return tangent / length
+
+
+def _pointless(space: LengthSpace) -> AnalysisError:
+    return AnalysisError(f"{space.name}: an angle needs two lines, and one of them has no length")
 
 
 def _closed(space: Space, a: Array, line: Array, point: Array) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.errors import AnalysisError
+from detector.research.representation.spaces.base import rounding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ def frechet_mean(
         points: At least one.
         weights: Of each, >= 0, not all of them 0; None for all the same.
         tolerance: How long the mean tangent may be in the end, in units of the points' root mean square distance; what
-            rounding makes of a point's distance to itself is no length, either.
+            `rounding` alone may make is no length, either.
         most_steps: Give up after so many.
 
     Raises:
@@ -45,13 +46,13 @@ def frechet_mean(
     nearest = int(np.argmin(space.distances(points, points) ** 2 @ shares))
     mean = before = points[nearest]
     step, last = 1.0, np.inf
-    noise = space.distance(mean, mean)
+    nothing = rounding(space, mean)
     for _ in range(most_steps):
         tangents = [space.log(mean, point) for point in points]
         squares = sum(share * space.inner(mean, each, each) for share, each in zip(shares, tangents, strict=True))
         whole: Array = np.tensordot(shares, np.stack(tangents), 1)
         length = max(space.inner(mean, whole, whole), 0.0) ** 0.5
-        if length <= max(tolerance * squares**0.5, 10 * noise):
+        if length <= max(tolerance * squares**0.5, nothing):
             return mean
         if squares > last * (1 + _ROUNDING):
             mean, step = before, step / 2
