@@ -67,6 +67,13 @@ def test_a_given_length_is_in_the_activations_units() -> None:
     assert given.distance(given.point(values), given.point(3 * values)) > 0.05
 
 
+@pytest.mark.parametrize("kernel", [Kernel.LAPLACE, Kernel.SQUARED_EXPONENTIAL])
+def test_with_a_tiny_length_all_inputs_are_equally_far_apart(kernel: Kernel) -> None:
+    """As targets are of which each has a class of its own."""
+    space = AngularCKA(kernel, length=1e-300)
+    np.testing.assert_allclose(space.point(activations(0)), AngularCKA().point(np.eye(30)), atol=1e-15)
+
+
 @pytest.mark.parametrize("masked", [True, False])
 def test_points_are_symmetric_of_length_one_and_have_a_diagonal_or_none(masked: bool) -> None:  # noqa: FBT001 - a parameter of the test
     point = AngularCKA(Kernel.LAPLACE, masked=masked).point(activations(0))
