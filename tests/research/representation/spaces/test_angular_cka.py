@@ -93,6 +93,19 @@ def test_masked_points_may_lie_further_apart_than_a_right_angle() -> None:
     assert max(far[1]) <= np.pi / 2
 
 
+def test_unrelated_layers_are_a_right_angle_apart_with_a_mask_and_seem_alike_without() -> None:
+    generator = np.random.default_rng(0)
+    pairs = generator.normal(size=(6, 2, 100, 50))
+    for inputs, least, most in ((30, 1.45, 0.95), (100, 1.55, 1.25)):
+        far = []
+        for masked in (True, False):
+            space = AngularCKA(masked=masked)
+            points = [[space.point(each[:inputs]) for each in pair] for pair in pairs]
+            far.append(np.mean([space.distance(*pair) for pair in points]))
+        assert least < far[0] < 1.6
+        assert 0.8 < far[1] < most
+
+
 def test_the_mask_takes_bias_away_which_vanishes_with_inputs() -> None:
     """The two differ at 50 inputs and not at 1,000, and the masked one says early what both say late."""
     gaps, errors = [], []
