@@ -108,7 +108,7 @@ def test_people_read_what_a_bundle_has(isthmus: Isthmus, bundles: dict[str, Path
 
 
 def test_images_that_an_analysis_lists_are_kept_out_of_anchors(digits: EmbeddedDefault, tmp_path: Path) -> None:
-    with np.load(digits.images_file) as arrays:
+    with np.load(digits.images_file, allow_pickle=False) as arrays:
         digests = image_digests(arrays["images"][:5])
     listed = tmp_path / "cleaning-listed.json"
     fields = {"schema_version": 1, "images": 900, "shape": [1, 8, 8], "listed": {digest: {} for digest in digests}}
