@@ -45,18 +45,29 @@ def reliability_charts(found: Mapping[str, Mapping[str, Reliability]], runs: int
 
 
 def reliability_sections(
-    found: Mapping[str, Mapping[str, Reliability]], what: str, charts: Mapping[str, Markup], scores: Sequence[str]
+    found: Mapping[str, Mapping[str, Reliability]],
+    ranked: Mapping[str, Mapping[str, Reliability]],
+    what: str,
+    charts: Mapping[str, Markup],
+    scores: Sequence[str],
 ) -> tuple[Section, ...]:
     """The study for people.
 
     Args:
         found: Of each architecture, each score that has ranks.
+        ranked: The same where runs' ranks are averaged in the place of their values.
         what: Was analysed, in words.
         charts: As of `reliability_charts`.
         scores: All of them, in order; those without ranks in some run have dashes.
     """
     half = next(one.most for ones in found.values() for one in ones.values())
-    columns = ["single runs", f"means of {half}", "foretold", *(f"runs for {target:g}" for target in TARGETS)]
+    columns = [
+        "single runs",
+        f"means of {half}",
+        "of ranks",
+        "foretold",
+        *(f"runs for {target:g}" for target in TARGETS),
+    ]
     return (
         Section.of(
             "reliability",
@@ -64,7 +75,8 @@ def reliability_sections(
             paragraph(
                 f"{what}. The correlation of a score with itself in another run; of the mean of some runs with that of "
                 "as many others; and how many runs a wanted correlation takes by the formula of Spearman and Brown. "
-                "In brackets: 95 % intervals over runs."
+                "Of ranks: where the ranks that runs give are averaged, not their values. In brackets: 95 % intervals "
+                "over runs."
             ),
             figure(
                 charts["runs"],
@@ -74,7 +86,7 @@ def reliability_sections(
             wide(
                 ["score", *(column for _ in found for column in columns)],
                 [
-                    [row_head(score), *(cell for ones in found.values() for cell in _cells(ones, score))]
+                    [row_head(score), *(cell for name in found for cell in _cells(found[name], ranked[name], score))]
                     for score in scores
                 ],
                 groups=[("", 1), *((name, len(columns)) for name in found)],
@@ -83,15 +95,16 @@ def reliability_sections(
     )
 
 
-def _cells(ones: Mapping[str, Reliability], score: str) -> list[str]:
+def _cells(ones: Mapping[str, Reliability], ranked: Mapping[str, Reliability], score: str) -> list[str]:
     if score not in ones:
-        return [numbers.NOTHING] * (3 + len(TARGETS))
+        return [numbers.NOTHING] * (4 + len(TARGETS))
     one = ones[score]
     single = f"{one.single.value:.2f} ({one.single.low:.2f} to {one.single.high:.2f})"
     needed = (one.needed(target) for target in TARGETS)
     return [
         single,
         f"{one.best:.2f}",
+        f"{ranked[score].best:.2f}",
         f"{one.prophecy[-1]:.2f}",
         *(numbers.NOTHING if runs is None else f"{runs:,}" for runs in needed),
     ]

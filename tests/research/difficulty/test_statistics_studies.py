@@ -22,7 +22,7 @@ from detector.research.difficulty import (
     variance_study,
 )
 from detector.research.difficulty.statistics_options import StatisticsOptions
-from tests.support.difficulty import CNN, NAMES, NARROW, WIDE, table
+from tests.support.difficulty import CNN, NAMES, NARROW, NOISE, WIDE, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,13 +114,15 @@ def test_reliability_says_how_many_runs_are_enough(found: dict[str, Study]) -> N
     assert ones["avg-conf"]["single"]["value"] > ones["countforget"]["single"]["value"]
     assert ones["avg-conf"]["runs needed"]["0.95"] < ones["countforget"]["runs needed"]["0.95"]
     assert len(ones["avg-conf"]["averaged"]) == 4
-    assert _verdicts(found["reliability"])[:2] == [True, True]
+    assert _verdicts(found["reliability"]) == [True, True, True, True]
+    assert ones["avg-conf"]["of values"]["single"]["value"] == pytest.approx(1 / (1 + NOISE[1] ** 2), abs=0.05)
+    assert ones["avg-conf"]["ranks averaged"][0] == pytest.approx(ones["avg-conf"]["averaged"][0])
     assert "runs for 0.95" in str(found["reliability"].sections[0].body[-1])
 
 
 def test_reliability_has_no_verdict_where_no_two_runs_can_be_averaged() -> None:
     few = reliability_study.of_table(table(runs=3), OPTIONS, "")
-    assert _verdicts(few) == [None, True, None]
+    assert _verdicts(few) == [None, True, None, None]
 
 
 def test_bias_says_which_examples_tell_families(found: dict[str, Study]) -> None:
