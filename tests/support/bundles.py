@@ -72,7 +72,7 @@ def build_digits_bundle(digits: EmbeddedDefault, path: Path) -> None:
         prototypes=prototypes,
         scorer=scorer.model,
         calibration=ConformalCalibration(scorer.score(features[_FITTED:]), profile.predicted[_FITTED:]),
-        canaries=Canaries(images[:_CANARIES], profile.image_logits[:_CANARIES]),
+        canaries=Canaries.loose(images[:_CANARIES], profile.image_logits[:_CANARIES]),
     )
     manifest = Manifest(
         spec=SPEC,
