@@ -1,4 +1,4 @@
-"""Small changes of a classifier's graph: its layers' weights, a little off, one layer at a time."""
+"""Small changes of a classifier's graph: the weights of one filter at a time, a little off."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MOST_LAYERS: Final = 24
+CHANGES: Final = 48
 NOISE: Final = 0.01
-"""Standard deviation of what is added to a layer's weights, in standard deviations of these weights."""
+"""Standard deviation of what is added to a filter's weights, in standard deviations of its layer's."""
 _LEAST_WEIGHTS: Final = 64  # what has fewer is a bias, a scale or a normalisation
 _FLOATS: Final = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
 
@@ -35,24 +35,26 @@ def weights_of(model: onnx.ModelProto) -> list[onnx.TensorProto]:
     return [tensor for tensor in [*model.graph.initializer, *constants] if _is_weight(tensor)]
 
 
-def changed_layers(model: bytes, *, seed: int) -> Iterator[bytes]:
-    """The same graph with normal noise on the weights of one layer, for each layer in turn or `MOST_LAYERS` of them.
+def changed_filters(model: bytes, *, seed: int, count: int = CHANGES) -> Iterator[bytes]:
+    """The same graph with normal noise on the weights of one filter: of one layer, of one place on the first axis.
+
+    Layers take turns; where there are more than `count`, so many of them, evenly spread.
 
     Args:
         model: An ONNX model, in one piece.
-        seed: Of the noise.
+        seed: Of the filters and the noise.
+        count: How many such graphs, if it has weights at all.
     """
     proto = onnx.load_from_string(model)
     layers = weights_of(proto)
-    chosen = np.linspace(0, len(layers) - 1, min(len(layers), MOST_LAYERS)).round().astype(int)
-    for index in chosen:
-        tensor = layers[index]
-        generator = np.random.default_rng((seed, int(index)))
-        kept = onnx.TensorProto()
-        kept.CopyFrom(tensor)
-        write(tensor, _noisy(numpy_helper.to_array(tensor), generator))
+    evenly = np.linspace(0, len(layers) - 1, min(len(layers), count)).round().astype(int)
+    generator = np.random.default_rng(seed)
+    for turn in range(count if layers else 0):
+        tensor = layers[evenly[turn % len(evenly)]]
+        kept = numpy_helper.to_array(tensor)
+        write(tensor, _noisy(kept, int(generator.integers(len(kept))), generator))
         yield proto.SerializeToString()
-        tensor.CopyFrom(kept)
+        write(tensor, kept)
 
 
 def write(tensor: onnx.TensorProto, values: NDArray[Any]) -> None:
@@ -60,9 +62,11 @@ def write(tensor: onnx.TensorProto, values: NDArray[Any]) -> None:
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-def _noisy(values: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
-    noise = generator.standard_normal(values.shape) * (NOISE * float(values.std(dtype=np.float64)))
-    return np.asarray((values + noise).astype(values.dtype))
+def _noisy(values: NDArray[Any], at: int, generator: np.random.Generator) -> NDArray[Any]:
+    changed = values.copy()
+    scale = NOISE * float(values.std(dtype=np.float64))
+    changed[at] = changed[at] + scale * generator.standard_normal(values.shape[1:])
+    return changed
 
 
 def _is_weight(tensor: onnx.TensorProto) -> bool:

@@ -1,8 +1,8 @@
 """From a classifier and held-out images to canaries: chosen to be sensitive, with answers and what rounding may do.
 
 A candidate is worth as much as small changes of the classifier move its logits beyond what rounding moves them.
-Rounding is measured by running the graph in several ways (`running`), changes are noise on one layer's weights each
-(`changes`), and the choice sees to it that no layer is left out (`choice`).
+Rounding is measured by running the graph in several ways (`running`), changes are noise on one filter's weights each
+(`changes`), and the choice sees to it that none is left out (`choice`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.bundle.canaries import LOOSE, Canaries, centred, spread
-from detector.canaries.changes import changed_layers
+from detector.canaries.changes import changed_filters
 from detector.canaries.choice import farthest_apart, most_moved
 from detector.canaries.pool import make_pool
 from detector.canaries.running import answers_of, logits_of
@@ -93,7 +93,7 @@ def _movements(
 ) -> NDArray[Any]:
     """float64 (changes, N): how far each change that leaves finite answers moves each input's."""
     stored, rows = centred(answers), []
-    for changed in changed_layers(model, seed=seed):
+    for changed in changed_filters(model, seed=seed):
         try:
             rows.append(np.abs(centred(logits_of(changed, classifier, images)) - stored).max(axis=1))
         except ClassifierError:  # a little more overflows; it tells nothing of single candidates

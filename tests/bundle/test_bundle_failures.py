@@ -198,7 +198,7 @@ ARRAYS = [
     (CANARIES, "images", lambda a: a + np.float32(0.5), "'images' must lie in"),
     (CANARIES, "allowed", lambda a: a[:2], "logits and an allowed difference for each"),
     (CANARIES, "allowed", lambda a: a * 0, "'allowed' must be more than 0"),
-    (CANARIES, "allowed", lambda a: a / 0, "'allowed' must be"),
+    (CANARIES, "allowed", lambda a: a * np.float32(np.inf), "'allowed' must be"),
     (CANARIES, "allowed", lambda a: a[:, None], "'allowed' must be"),
 ]
 
