@@ -206,7 +206,8 @@ class Measurements:
     def canaries(self) -> Canaries:
         """Inputs whose answers tell this classifier from any other, calibration images among them."""
         images = self.images_at(self.split.calibration[:CANDIDATES])
-        return make_canaries(self._classifier, self.inputs.loaded.model, images, seed=self.options.seed)
+        model, seed = self.inputs.loaded.model, self.options.seed
+        return make_canaries(self._classifier, model, images, seed=seed, progress=self.progress)
 
     @property
     def doubt(self) -> int:

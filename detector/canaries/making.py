@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.bundle.canaries import LOOSE, Canaries, centred, spread
-from detector.canaries.changes import changed_filters
+from detector.canaries.changes import CHANGES, changed_filters
 from detector.canaries.choice import farthest_apart, most_moved
 from detector.canaries.pool import make_pool
-from detector.canaries.running import answers_of, logits_of
+from detector.canaries.running import SETUPS, answers_of, logits_of
 from detector.errors import ClassifierError
+from detector.progress import Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Classifier, Float32Array
+    from detector.progress import Advance, Progress
 
 COUNT: Final = 16
 """Canaries of a bundle; each costs the walk of an image at every start."""
@@ -34,7 +36,13 @@ _LEAST_ALLOWED: Final = 2e-5
 
 
 def make_canaries(
-    classifier: Classifier, model: bytes | None, images: Float32Array, *, seed: int, count: int = COUNT
+    classifier: Classifier,
+    model: bytes | None,
+    images: Float32Array,
+    *,
+    seed: int,
+    count: int = COUNT,
+    progress: Progress | None = None,
 ) -> Canaries:
     """Choose canaries, half of them at least real images, and measure what rounding does to them.
 
@@ -45,6 +53,7 @@ def make_canaries(
         images: float32 (N, channels, height, width), canonical, held-out, N >= 1; the first of them are candidates.
         seed: Of synthetic candidates and of changes.
         count: How many are wanted; there are no fewer unless there are fewer candidates.
+        progress: Watches; None where nobody does.
 
     Raises:
         ClassifierError, UpstreamUnavailableError: The classifier can't be run.
@@ -52,9 +61,12 @@ def make_canaries(
     pool = make_pool(images, seed=seed)
     if model is None:
         return _of_remote(classifier, pool.images, count)
-    answers = answers_of(model, classifier, pool.images)
+    with (progress or Silence()).stage("Choosing canaries", len(SETUPS) + CHANGES) as advance:
+        answers = answers_of(model, classifier, pool.images)
+        advance(len(SETUPS))
+        changed = changed_filters(model, seed=seed)
+        moved = _movements(changed, answers[0], lambda other: logits_of(other, classifier, pool.images), advance)
     allowed = allowed_differences(answers)
-    moved = _movements(model, classifier, pool.images, answers[0], seed)
     if len(moved):
         rows = most_moved(moved / allowed, count, preferred=pool.real, least=(count + 1) // 2)
     else:
@@ -89,13 +101,14 @@ def allowed_differences(answers: Sequence[Float32Array]) -> Float32Array:
 
 
 def _movements(
-    model: bytes, classifier: Classifier, images: Float32Array, answers: Float32Array, seed: int
+    changed: Iterable[bytes], answers: Float32Array, answering: Callable[[bytes], Float32Array], advance: Advance
 ) -> NDArray[Any]:
     """float64 (changes, N): how far each change that leaves finite answers moves each input's."""
     stored, rows = centred(answers), []
-    for changed in changed_filters(model, seed=seed):
+    for model in changed:
+        advance(1)
         try:
-            rows.append(np.abs(centred(logits_of(changed, classifier, images)) - stored).max(axis=1))
+            rows.append(np.abs(centred(answering(model)) - stored).max(axis=1))
         except ClassifierError:  # a little more overflows; it tells nothing of single candidates
             continue
     return np.asarray([row for row in rows if row.any()])

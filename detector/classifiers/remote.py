@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detector.bundle.contents import Canaries
+    from detector.bundle.canaries import Canaries
     from detector.classifiers.address import RemoteModel
     from detector.classifiers.remote_calls import Endpoint, RemoteObserver
 

@@ -107,7 +107,7 @@ def _canaries(measured: TransferMeasurements, *, anew: bool) -> Canaries:
     if not anew:
         return answered_anew(classifier, model, measured.bundle.canaries.images)
     images = measured.inputs.canonical()[measured.split.calibration[:CANDIDATES]]
-    return make_canaries(classifier, model, images, seed=measured.options.seed)
+    return make_canaries(classifier, model, images, seed=measured.options.seed, progress=measured.progress)
 
 
 def _summary(measured: TransferMeasurements, thresholds: NewThresholds | None) -> CalibrationSummary:
