@@ -30,32 +30,41 @@ def most_moved(moved: NDArray[Any], count: int, *, preferred: NDArray[np.bool_],
     value = np.log(np.maximum(moved, np.finfo(np.float64).tiny))
     value = np.maximum(value - value.max(axis=1, keepdims=True), -_FURTHEST)
     best = np.full((len(value), 1), -_FURTHEST)
-    open_ = np.ones(moved.shape[1], bool)
     chosen: list[int] = []
     while len(chosen) < min(count, moved.shape[1]):
-        due = min(least, int(preferred.sum())) - int(preferred[chosen].sum())
-        may = open_ & preferred if due >= count - len(chosen) else open_
-        gain = np.where(may, np.maximum(value, best).sum(axis=0), -np.inf)
-        chosen.append(int(np.argmax(gain)))
-        open_[chosen[-1]] = False
+        may = _open(chosen, count, preferred, least)
+        chosen.append(int(np.argmax(np.where(may, np.maximum(value, best).sum(axis=0), -np.inf))))
         best = np.maximum(best, value[:, chosen[-1:]])
     return np.asarray(chosen, np.int64)
 
 
-def farthest_apart(answers: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+def farthest_apart(
+    answers: NDArray[np.float64], count: int, *, preferred: NDArray[np.bool_], least: int
+) -> NDArray[np.int64]:
     """Candidates whose answers are far from each other (Gonzalez 1985): for a classifier that can't be taken apart.
 
     Args:
         answers: float64 (N, classes), centred logits.
         count: How many are wanted; all where there are no more.
+        preferred: bool (N,): candidates of which some have to be among them.
+        least: How many, as far as there are so many.
 
     Returns:
         int64, in the order in which they were taken: first the one whose logits are largest.
     """
-    apart = np.full(len(answers), np.inf)
-    chosen = [int(np.argmax(np.linalg.norm(answers, axis=1)))]
+    apart = np.linalg.norm(answers, axis=1)
+    chosen: list[int] = []
     while len(chosen) < min(count, len(answers)):
-        apart = np.minimum(apart, np.linalg.norm(answers - answers[chosen[-1]], axis=1))
-        apart[chosen] = -1
-        chosen.append(int(np.argmax(apart)))
+        may = _open(chosen, count, preferred, least)
+        chosen.append(int(np.argmax(np.where(may, apart, -np.inf))))
+        from_last = np.linalg.norm(answers - answers[chosen[-1]], axis=1)
+        apart = np.minimum(apart, from_last) if len(chosen) > 1 else from_last
     return np.asarray(chosen, np.int64)
+
+
+def _open(chosen: list[int], count: int, preferred: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+    """bool (N,): which may be taken next; only preferred ones where all that are left to take have to be such."""
+    due = min(least, int(preferred.sum())) - int(preferred[chosen].sum())
+    left = np.ones(len(preferred), bool)
+    left[chosen] = False
+    return left & preferred if due >= count - len(chosen) else left

@@ -7,7 +7,7 @@ Rounding is measured by running the graph in several ways (`running`), changes a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import numpy as np
 
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Classifier, Float32Array
     from detector.progress import Advance, Progress
+
+
+class _Wanted(TypedDict):
+    preferred: NDArray[np.bool_]
+    least: int
+
 
 COUNT: Final = 16
 """Canaries of a bundle; each costs the walk of an image at every start."""
@@ -59,8 +65,10 @@ def make_canaries(
         ClassifierError, UpstreamUnavailableError: The classifier can't be run.
     """
     pool = make_pool(images, seed=seed)
+    wanted: _Wanted = {"preferred": pool.real, "least": (count + 1) // 2}
     if model is None:
-        return _of_remote(classifier, pool.images, count)
+        rows = farthest_apart(centred(classifier.logits(pool.images)), count, **wanted)
+        return _asked(classifier, pool.images[rows])
     with (progress or Silence()).stage("Choosing canaries", len(SETUPS) + CHANGES) as advance:
         answers = answers_of(model, classifier, pool.images)
         advance(len(SETUPS))
@@ -68,9 +76,9 @@ def make_canaries(
         moved = _movements(changed, answers[0], lambda other: logits_of(other, classifier, pool.images), advance)
     allowed = allowed_differences(answers)
     if len(moved):
-        rows = most_moved(moved / allowed, count, preferred=pool.real, least=(count + 1) // 2)
+        rows = most_moved(moved / allowed, count, **wanted)
     else:
-        rows = farthest_apart(centred(answers[0]), count)
+        rows = farthest_apart(centred(answers[0]), count, **wanted)
     return Canaries(pool.images[rows], answers[0][rows], allowed[rows])
 
 
@@ -112,11 +120,6 @@ def _movements(
         except ClassifierError:  # a little more overflows; it tells nothing of single candidates
             continue
     return np.asarray([row for row in rows if row.any()])
-
-
-def _of_remote(classifier: Classifier, images: Float32Array, count: int) -> Canaries:
-    rows = farthest_apart(centred(classifier.logits(images)), count)
-    return _asked(classifier, images[rows])
 
 
 def _asked(classifier: Classifier, images: Float32Array) -> Canaries:

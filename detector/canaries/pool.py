@@ -32,10 +32,6 @@ class Pool:
     images: Float32Array
     real: NDArray[np.bool_]
 
-    def only_real(self) -> Pool:
-        """The held-out images among them."""
-        return Pool(self.images[self.real], self.real[self.real])
-
 
 def make_pool(images: Float32Array, *, seed: int) -> Pool:
     """The first held-out images, and synthetic inputs beside them.

@@ -58,9 +58,11 @@ def test_some_are_preferred_though_they_see_less(least: int) -> None:
 def test_all_are_taken_where_there_are_no_more() -> None:
     moved = np.random.default_rng(2).random((2, 6))
     assert sorted(most_moved(moved, 10, preferred=NONE, least=5)) == list(range(6))
-    assert sorted(farthest_apart(np.zeros((4, 3)), 9)) == [0, 1, 2, 3]
+    assert sorted(farthest_apart(np.zeros((4, 3)), 9, preferred=NONE[:4], least=2)) == [0, 1, 2, 3]
 
 
 def test_answers_far_apart_on_a_line() -> None:
     answers = np.array([[0.0], [1], [10], [11], [5]])
-    np.testing.assert_array_equal(farthest_apart(answers, 3), [3, 0, 4])
+    np.testing.assert_array_equal(farthest_apart(answers, 3, preferred=NONE[:5], least=0), [3, 0, 4])
+    preferred = np.array([False, True, False, False, True])
+    np.testing.assert_array_equal(farthest_apart(answers, 3, preferred=preferred, least=2), [3, 1, 4])

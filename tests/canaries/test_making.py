@@ -121,7 +121,8 @@ def test_nothing_is_known_of_a_remote_ones_rounding(classifier: OnnxClassifier, 
     remote = FormulaClassifier(classifier.logits, 10, classifier.spec)
     found = make_canaries(remote, None, images, seed=0)
     pool = make_pool(images, seed=0)
-    assert len(found) == COUNT
+    known = {one.tobytes() for one in images}
+    assert COUNT / 2 <= sum(one.tobytes() in known for one in found.images) < COUNT == len(found)
     assert remote.asked == len(pool.images) + 2 * COUNT
     np.testing.assert_allclose(found.allowed, LOOSE * spread(found.logits), rtol=1e-6)
     apart = np.linalg.norm(found.logits[:, None] - found.logits[None], axis=2)[~np.eye(COUNT, dtype=bool)].min()
