@@ -63,7 +63,7 @@ def farthest_apart(
 
 
 def _open(chosen: list[int], count: int, preferred: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
-    """bool (N,): which may be taken next; only preferred ones where all that are left to take have to be such."""
+    """Which may be taken next, bool (N,): only preferred ones where all that are left to take have to be such."""
     due = min(least, int(preferred.sum())) - int(preferred[chosen].sum())
     left = np.ones(len(preferred), bool)
     left[chosen] = False
