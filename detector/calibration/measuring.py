@@ -19,6 +19,8 @@ from detector.calibration.attacking import AttackedImages, attack_job, budgets_j
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
 from detector.calibration.walking import Walk, Walkers, classify_job, walk_job
+from detector.canaries.making import make_canaries
+from detector.canaries.pool import REAL as CANDIDATES
 from detector.errors import CalibrationError
 from detector.images import to_canonical
 from detector.paths import Prototypes
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.attacks.threat_models import ThreatModel
+    from detector.bundle import Canaries
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
     from detector.classifiers.base import Float32Array
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
     from detector.shards.stages import Arrays
 
 _HELD_OUT_ATTACKS = 4
-_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved")
+_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved", "canaries")
 
 
 class Measurements:
@@ -213,6 +216,13 @@ class Measurements:
         walks = [self._walk_attacked(name, images) for name, images in moved.items()]
         features = self.walked(walks)
         return {name: (read, images.rows) for (name, images), read in zip(moved.items(), features, strict=True)}
+
+    @cached_property
+    def canaries(self) -> Canaries:
+        """Inputs whose answers tell this classifier from any other, calibration images among them."""
+        images = self.images_at(self.split.calibration[:CANDIDATES])
+        model, seed = self.inputs.loaded.model, self.options.seed
+        return make_canaries(self._classifier, model, images, seed=seed, progress=self.progress)
 
     @property
     def doubt(self) -> int:
