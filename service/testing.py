@@ -63,7 +63,12 @@ class BrightnessScorer:
                 plan=PathPlan((PathTarget(PathKind.PROTOTYPE, 0),), (0.25, 0.5, 0.75, 1.0)),
                 rates=TargetRates(),
                 calibration=CalibrationSummary(
-                    scorer="steps", images=0, images_per_class=(0, 0, 0), accuracy=None, prior_strength=0
+                    scorer="steps",
+                    images=0,
+                    images_per_class=(0, 0, 0),
+                    images_per_stratum=(0,),
+                    accuracy=None,
+                    prior_strength=0,
                 ),
                 provenance={},
                 files={},

@@ -92,6 +92,7 @@ def _summary(calibration: ConformalCalibration, scorer: str, accuracy: float) ->
         scorer=scorer,
         images=len(calibration.scores),
         images_per_class=tuple(np.bincount(calibration.classes, minlength=len(LABELS)).tolist()),
+        images_per_stratum=tuple(np.bincount(calibration.numbers).tolist()),
         accuracy=accuracy,
         prior_strength=calibration.prior_strength,
     )
