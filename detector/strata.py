@@ -139,7 +139,7 @@ def quantile_strata(fitting: Float32Array, wanted: int, *, least: float, proxy: 
         at = round(total * number / wanted)
         # Images of one difficulty stay together: the edge moves up to where it rises.
         at = int(np.searchsorted(ordered, ordered[at - 1], side="right")) if at else 0
-        if at - begin >= least * total and total - at >= max(least * total, 1):
+        if min(at - begin, total - at) >= max(least * total, 1):
             edges.append(_between(ordered[at - 1], ordered[at]))
             begin = at
     return Strata(tuple(edges), proxy)

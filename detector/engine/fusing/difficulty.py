@@ -10,32 +10,30 @@ from onnx import TensorProto
 from detector.strata import Proxy
 
 if TYPE_CHECKING:
-    from detector.engine.fusing.walk import Walk, Walked
     from detector.engine.fusing.writer import GraphWriter
     from detector.strata import Strata
 
 
-def write_stratum(writer: GraphWriter, walk: Walk, walked: Walked, strata: Strata) -> str:
-    """int64 (N,): the stratum of every image; "" where there is but one."""
+def write_stratum(writer: GraphWriter, strata: Strata, logits: str, own: str) -> str:
+    """int64 (N,): the stratum of every image; "" where there is but one.
+
+    Args:
+        writer: Where to.
+        strata: Where they begin.
+        logits: float32 (N, classes), of the images themselves.
+        own: bool (N, classes): which class is the predicted one.
+    """
     w = writer
     if strata.count == 1:
         return ""
-    logits = w.op("Cast", walked.image_logits, to=TensorProto.DOUBLE)
-    difficulty = write_difficulty(w, logits, walk.is_class(walked.predicted), strata.proxy)
+    difficulty = _difficulty(w, w.op("Cast", logits, to=TensorProto.DOUBLE), own, strata.proxy)
     edges = w.constant(np.array([strata.edges], np.float32))
     reached = w.op("GreaterOrEqual", w.unsqueeze(difficulty, 1), edges)
     return w.reduce("Sum", w.op("Cast", reached, to=TensorProto.INT64), 1)
 
 
-def write_difficulty(writer: GraphWriter, logits: str, own: str, proxy: Proxy) -> str:
-    """float32 (N,): how hard images are.
-
-    Args:
-        writer: Where to.
-        logits: float64 (N, classes), of the images themselves.
-        own: bool (N, classes): which class is the predicted one.
-        proxy: What is measured.
-    """
+def _difficulty(writer: GraphWriter, logits: str, own: str, proxy: Proxy) -> str:
+    """float32 (N,): how hard images are, by logits in double precision."""
     w = writer
     top = w.reduce("Max", logits, 1, keep=True)
     below = w.op("Sub", w.op("Where", own, w.constant(np.float64(-np.inf)), logits), top)

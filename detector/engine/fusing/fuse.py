@@ -103,7 +103,7 @@ def _evidence(writer: GraphWriter, bundle: Bundle, walk: Walk, walked: Walked, s
     read = write_features(writer, walk, walked)
     score = scorer.write(writer, read.features)(OUTPUT)
     calibration = bundle.parts.calibration
-    stratum = write_stratum(writer, walk, walked, calibration.strata)
+    stratum = write_stratum(writer, calibration.strata, walked.image_logits, walk.is_class(walked.predicted))
     p_value = write_p_values(writer, calibration, Judged(score, walked.predicted, stratum), classes)
     height, gap = write_barriers(writer, bundle, walked, read.losses)
     return {
