@@ -136,9 +136,10 @@ def quantile_strata(fitting: Float32Array, wanted: int, *, least: float, proxy: 
     edges: list[float] = []
     begin = 0
     for number in range(1, wanted):
-        at = round(total * number / wanted)
-        # Images of one difficulty stay together: the edge moves up to where it rises.
-        at = int(np.searchsorted(ordered, ordered[at - 1], side="right")) if at else 0
+        due = max(1, round(total * number / wanted))
+        # Images of one difficulty stay together: the edge goes to the nearer end of them.
+        ends = [int(np.searchsorted(ordered, ordered[due - 1], side)) for side in ("left", "right")]
+        at = min(ends, key=lambda end: abs(end - due))
         if min(at - begin, total - at) >= max(least * total, 1):
             edges.append(_between(ordered[at - 1], ordered[at]))
             begin = at

@@ -66,7 +66,7 @@ class BrightnessScorer:
                     scorer="steps",
                     images=0,
                     images_per_class=(0, 0, 0),
-                    images_per_stratum=(0,),
+                    images_per_stratum=(0, 0),
                     accuracy=None,
                     prior_strength=0,
                 ),
@@ -94,6 +94,7 @@ class BrightnessScorer:
             verdicts=self.bundle.manifest.rates.verdicts(p_values),
             barrier_heights=heights,
             barrier_gaps=heights - ends,
+            strata=(scores > 0).astype(np.int64),  # what is not flat is the harder
             profile=profile,
         )
 

@@ -78,14 +78,16 @@ def test_quantile_strata_have_equal_shares(wanted: int) -> None:
 
 def test_images_of_one_difficulty_stay_together() -> None:
     fitting = np.repeat(np.array([1, 2, 3], np.float32), [60, 30, 10])
-    strata = quantile_strata(fitting, 4, least=0, proxy=Proxy.MARGIN)
+    strata = quantile_strata(fitting, 10, least=0, proxy=Proxy.MARGIN)
     np.testing.assert_array_equal(np.bincount(strata.numbers(fitting)), [60, 30, 10])
+    coarse = quantile_strata(fitting, 4, least=0, proxy=Proxy.MARGIN)
+    np.testing.assert_array_equal(np.bincount(coarse.numbers(fitting)), [60, 40])  # the edge nearest to a half
     assert quantile_strata(np.ones(50, np.float32), 4, least=0, proxy=Proxy.MARGIN) == ONE_STRATUM
 
 
 def test_strata_that_would_be_too_small_join_a_neighbour() -> None:
     fitting = np.repeat(np.array([1, 2, 3], np.float32), [60, 30, 10])
-    strata = quantile_strata(fitting, 4, least=0.2, proxy=Proxy.MARGIN)
+    strata = quantile_strata(fitting, 10, least=0.2, proxy=Proxy.MARGIN)
     np.testing.assert_array_equal(np.bincount(strata.numbers(fitting)), [60, 40])
 
 

@@ -15,6 +15,7 @@ USUAL_STRATA: Final = 5
 """As many as there are where nobody asks for another number and there are images enough; see docs/detection.md."""
 _LEAST_IMAGES: Final = 50
 _ROOM: Final = 2.0  # times as many calibration images as the smaller target rate needs at least
+_UNEVEN: Final = 0.9  # of that many: strata that ties make uneven, or that don't divide evenly, may be so much smaller
 
 
 def draw_strata(fitting: Float32Array, calibrating: int, options: CalibrationOptions) -> tuple[Strata, list[str]]:
@@ -32,7 +33,8 @@ def draw_strata(fitting: Float32Array, calibrating: int, options: CalibrationOpt
     wanted = options.strata or USUAL_STRATA
     affordable = max(1, min(wanted, int(calibrating / least)))
     difficulty = difficulty_of(fitting, options.proxy)
-    strata = quantile_strata(difficulty, affordable, least=min(1.0, least / calibrating), proxy=options.proxy)
+    share = min(1.0, _UNEVEN * least / calibrating)
+    strata = quantile_strata(difficulty, affordable, least=share, proxy=options.proxy)
     return strata, _warnings(strata.count, affordable, calibrating, options)
 
 
