@@ -24,6 +24,7 @@ from scipy.stats import spearmanr
 from detector.calibration.inputs import load_inputs
 from detector.classifiers.options import SpecOptions
 from detector.conformal import ConformalCalibration
+from detector.corruptions import CORRUPTIONS, corrupt
 from detector.evaluation.material import Material
 from detector.evaluation.options import EvaluationOptions
 from detector.metrics import auroc
@@ -33,9 +34,13 @@ from detector.scoring.runner import OnnxScorer
 from detector.strata import Proxy, difficulty_of, quantile_strata
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
+    from detector.corruptions import Corruption
+    from detector.shards.stages import Arrays
 
 _BINS: Final = 5
 _SUSPECT: Final = 0.05
@@ -53,6 +58,7 @@ class Measured:
         scores: float32 (N,), of the guard.
         calibrating: How many of the N set thresholds.
         attacked: Per attack, the scores and logits of its successes.
+        corrupted: Per everyday corruption, those of corrupted test images.
         prior_strength: Of `ConformalCalibration`.
     """
 
@@ -62,6 +68,7 @@ class Measured:
     scores: Float32Array
     calibrating: int
     attacked: dict[str, tuple[Float32Array, Float32Array]]
+    corrupted: dict[str, tuple[Float32Array, Float32Array]]
     prior_strength: float
 
 
@@ -72,7 +79,7 @@ class Rates:
     Args:
         flagged: Per kind of bins: float64 (rates, splits, bins), shares of benign images flagged.
         everyone: float64 (rates,), of all bins together.
-        caught: Per attack: float64 (rates,).
+        caught: Per attack and per corruption: float64 (rates,), shares flagged.
         aurocs: float64 (attacks,), of p-values.
     """
 
@@ -93,10 +100,13 @@ def main() -> None:
     parser.add_argument("--proxies", type=Proxy, nargs="*", default=list(Proxy))
     parser.add_argument("--splits", type=int, default=40)
     parser.add_argument("--attack-images", type=int, default=100)
+    parser.add_argument("--controls", type=int, default=100, help="test images corrupted in each everyday way")
     parser.add_argument("--shown", type=int, default=5, help="strata whose detection is shown attack by attack")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    measured = _measured(given.classifier, given.gradients, given.images, given.out, given.attack_images)
+    measured = _measured(
+        given.classifier, given.gradients, given.images, given.out, given.attack_images, given.controls
+    )
     bins = _bins(measured)
     runs = {
         (proxy, count): _rates(measured, proxy, count, bins, given.splits)
@@ -107,18 +117,24 @@ def main() -> None:
     console = Console(width=200)
     console.print(_correlations(measured))
     for rate in range(2):
-        console.print(_alarms(runs, rate))
-    console.print(_detection(runs, given.proxies[0], given.shown))
+        console.print(_alarms(runs, list(measured.attacked), rate))
+    proxy, shown = given.proxies[0], given.shown
+    console.print(_detection(runs[proxy, 1], runs[proxy, shown], list(measured.attacked), shown))
+    console.print(_controls(runs[proxy, 1], runs[proxy, shown], list(measured.corrupted), shown))
 
 
-def _measured(classifier: str, gradients: str, images: str, folder: Path, attack_images: int) -> Measured:
+def _measured(given: argparse.Namespace) -> Measured:
+    silence, controls = Silence(), given.controls
     inputs = load_inputs(
-        classifier, images, spec=SpecOptions(), progress=Silence(), gradients=gradients, limit=None, threads=1
+        given.classifier, given.images, spec=SpecOptions(), progress=silence, gradients=given.gradients, threads=1
     )
     options = replace(
-        EvaluationOptions.quick(), most_images=None, attack_images=attack_images, work_per_attack=100 * attack_images
+        EvaluationOptions.quick(),
+        most_images=None,
+        attack_images=given.attack_images,
+        work_per_attack=100 * given.attack_images,
     )
-    material = Material(inputs, options, folder / "work", Silence())
+    material = Material(inputs, options, given.out / "work", silence)
     own, benign = material.measured, material.benign.detection
     rows = own.split.calibration
     scorer = OnnxScorer(material.detector.bundle.parts.scorer)
@@ -130,8 +146,25 @@ def _measured(classifier: str, gradients: str, images: str, folder: Path, attack
         scores=np.concatenate([scorer.score(own.benign[rows]), benign.scores]),
         calibrating=len(rows),
         attacked={name: (found.scores, found.logits) for name, found in scored.items()},
+        corrupted={corruption.name: _corrupted(material, corruption, controls) for corruption in CORRUPTIONS}
+        if controls
+        else {},
         prior_strength=material.calibration.prior_strength,
     )
+
+
+def _corrupted(material: Material, corruption: Corruption, count: int) -> tuple[Float32Array, Float32Array]:
+    """Scores and logits of the first test images, corrupted in one way."""
+
+    def run() -> Arrays:
+        images = corrupt(corruption, material.benign.images[:count], material.options.seed)
+        found = material.detector.score_canonical(images)
+        return {"scores": found.scores, "logits": found.logits}
+
+    arrays, _ = material.store.run(
+        f"strata {corruption.name}", run, images=count, prototypes=material.measured.walked_json
+    )
+    return arrays["scores"], arrays["logits"]
 
 
 def _labelled(measured: Measured) -> Float32Array:
@@ -153,8 +186,9 @@ def _bins(measured: Measured) -> dict[str, NDArray[np.int64]]:
 def _rates(measured: Measured, proxy: Proxy, count: int, bins: dict[str, NDArray[np.int64]], splits: int) -> Rates:
     strata = quantile_strata(difficulty_of(measured.fitting, proxy), count, least=0, proxy=proxy)
     difficulty, predicted = strata.difficulty(measured.logits), measured.logits.argmax(axis=1)
+    known_kinds = {**measured.attacked, **measured.corrupted}
     flagged: dict[str, list[NDArray[np.float64]]] = {name: [] for name in bins}
-    caught: dict[str, list[NDArray[np.float64]]] = {name: [] for name in measured.attacked}
+    caught: dict[str, list[NDArray[np.float64]]] = {name: [] for name in known_kinds}
     everyone, aurocs = [], []
     targets = np.array([[_SUSPECT], [_ADVERSARIAL]])
     for split in range(splits):
@@ -171,10 +205,11 @@ def _rates(measured: Measured, proxy: Proxy, count: int, bins: dict[str, NDArray
             shares = [alarms[:, inside == number].mean(axis=1) for number in range(int(numbers.max()) + 1)]
             flagged[name].append(np.stack(shares, axis=1))
         found = []
-        for name, (scores, logits) in measured.attacked.items():
+        for name, (scores, logits) in known_kinds.items():
             theirs = calibration.p_values(scores, logits.argmax(axis=1), strata.difficulty(logits))
             caught[name].append((theirs <= targets).mean(axis=1))
-            found.append(auroc((1 - p_values).astype(np.float32), (1 - theirs).astype(np.float32)))
+            if name in measured.attacked:
+                found.append(auroc((1 - p_values).astype(np.float32), (1 - theirs).astype(np.float32)))
         aurocs.append(found)
     return Rates(
         {name: np.stack(each, axis=1) for name, each in flagged.items()},
@@ -195,7 +230,7 @@ def _correlations(measured: Measured) -> Table:
     return table
 
 
-def _alarms(runs: dict[tuple[Proxy, int], Rates], rate: int) -> Table:
+def _alarms(runs: dict[tuple[Proxy, int], Rates], attacks: Sequence[str], rate: int) -> Table:
     """False alarms of every run, and what it catches."""
     target = (_SUSPECT, _ADVERSARIAL)[rate]
     head = ["all", "by margin, worst fifth", "unluckiest", "by label, worst fifth", "wrong answers", "worst class"]
@@ -211,20 +246,28 @@ def _alarms(runs: dict[tuple[Proxy, int], Rates], rate: int) -> Table:
             _worst(label),
             f"{wrong[:, 1].mean():.1%}",
             _worst(of_class),
-            f"{np.mean([caught[rate] for caught in found.caught.values()]):.3f}",
+            f"{np.mean([found.caught[name][rate] for name in attacks]):.3f}",
             f"{found.aurocs.mean():.3f}",
         )
     return table
 
 
-def _detection(runs: dict[tuple[Proxy, int], Rates], proxy: Proxy, count: int) -> Table:
+def _detection(one: Rates, several: Rates, attacks: Sequence[str], count: int) -> Table:
     """What strata catch, attack by attack, and what one set of thresholds does."""
-    names = [f"{what}, {strata}" for what in ("TPR at 5%", "TPR at 1%", "AUROC of p-values") for strata in (1, count)]
-    table = Table("attack", *(f"{name} strat{'a' if name.endswith(str(count)) else 'um'}" for name in names))
-    one, several = runs[proxy, 1], runs[proxy, count]
-    for at, name in enumerate(one.caught):
+    measures = ("TPR at 5%", "TPR at 1%", "AUROC of p-values")
+    table = Table("attack", *(f"{what}, {strata}" for what in measures for strata in ("1 stratum", f"{count} strata")))
+    for at, name in enumerate(attacks):
         cells = [run.caught[name][rate] for rate in range(2) for run in (one, several)]
         table.add_row(name, *(f"{cell:.2f}" for cell in [*cells, one.aurocs[at], several.aurocs[at]]))
+    return table
+
+
+def _controls(one: Rates, several: Rates, corruptions: Sequence[str], count: int) -> Table:
+    """How often images are flagged that nobody attacked, but which are not as they were calibrated on."""
+    names = (f"flagged at {rate}, {strata}" for rate in ("5%", "1%") for strata in ("1 stratum", f"{count} strata"))
+    table = Table("corruption", *names)
+    for name in corruptions:
+        table.add_row(name, *(f"{run.caught[name][rate]:.1%}" for rate in range(2) for run in (one, several)))
     return table
 
 
