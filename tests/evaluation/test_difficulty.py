@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import log_softmax
 
 from detector.evaluation.difficulty import LABELLED, Placed, difficulty_rows, worst_rate
 from detector.evaluation.report.difficulty import difficulty
-from detector.strata import Strata
+from detector.strata import ONE_STRATUM, Proxy, Strata, difficulty_of, quantile_strata
 from detector.verdicts import TargetRates
+from tests.support.results import realistic_results
 
 if TYPE_CHECKING:
     from tests.evaluation.conftest import Done
@@ -66,27 +69,46 @@ def test_every_image_of_an_evaluation_is_in_one_bin(evaluated: Done) -> None:
         assert worst_rate(result).rate == max(row.suspect.rate for row in result.rows)
 
 
-def test_the_bins_are_those_the_guard_judges_by(evaluated: Done) -> None:
+def test_bins_without_strata_are_fifths_of_the_images_that_fit(evaluated: Done) -> None:
     material, result = evaluated.material(), evaluated.results.difficulty[0]
-    strata = material.strata
-    assert result.strata == strata.count > 1
-    assert [row.low for row in result.rows] == [None, *strata.edges]
+    assert material.strata == ONE_STRATUM  # 324 calibration images are too few for two strata
+    fitting = difficulty_of(material.measured.logits[material.measured.split.fit], Proxy.MARGIN)
+    bins = quantile_strata(fitting, 5, least=0, proxy=Proxy.MARGIN)
+    assert result.strata == 1
+    assert [row.low for row in result.rows] == [None, *bins.edges]
+    assert all(row.undivided == row.suspect and row.caught_undivided == row.caught for row in result.rows)
     detection = material.benign.detection
-    hard = strata.difficulty(detection.logits) >= strata.edges[-1]
-    hardest = result.rows[-1]
-    assert hardest.suspect.flagged == (detection.p_values[hard] <= evaluated.results.suspect_rate).sum()
-    assert hardest.suspect.total == hard.sum()
+    hard = difficulty_of(detection.logits, Proxy.MARGIN) >= bins.edges[-1]
+    hardest = result.rows[-1].suspect
+    assert hardest.flagged == (detection.p_values[hard] <= evaluated.results.suspect_rate).sum()
+    assert hardest.total == hard.sum()
 
 
-def test_hard_images_by_label_are_hard_by_the_proxy(evaluated: Done) -> None:
-    """Images of the hardest bin by label are mostly those the classifier gets wrong."""
-    rows = evaluated.results.difficulty[1].rows
-    assert [row.low for row in rows][1:] == sorted(row.low for row in rows[1:] if row.low is not None)
+def test_misclassified_images_are_in_the_hardest_bin_by_label(evaluated: Done) -> None:
+    material, result = evaluated.material(), evaluated.results.difficulty[1]
+    edge = result.rows[-1].low
+    assert edge is not None
+    logits = material.benign.detection.logits
+    losses = log_loss_of(logits, material.labels)
+    assert (losses[~material.right] >= edge - 1e-6).all()
+    assert result.rows[-1].suspect.total == (losses >= edge).sum()
 
 
-def test_the_report_shows_both(evaluated: Done) -> None:
-    body = str(difficulty(evaluated.results).body)
-    assert f"thresholds in each of {evaluated.results.difficulty[0].strata} strata" in body
+def log_loss_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of the labels."""
+    return np.asarray(-log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(labels)), labels])
+
+
+def test_the_report_says_whether_thresholds_are_set_in_strata() -> None:
+    results = realistic_results()
+    body = "".join(map(str, difficulty(results).body))
+    assert "thresholds in each of 4 strata" in body
     assert "second logit minus first" in body
     assert LABELLED in body
     assert body.count("<table") == 2
+    assert "below -9, the easiest" in body
+    assert "from -2, the hardest" in body
+    whole = replace(results, difficulty=[replace(one, strata=1) for one in results.difficulty])
+    assert "one set of thresholds for easy and hard images alike" in "".join(map(str, difficulty(whole).body))
+    without = "".join(map(str, difficulty(replace(results, difficulty=())).body))
+    assert "Figures by difficulty were not computed" in without
