@@ -54,6 +54,9 @@ def permutation(  # noqa: PLR0917 - a command line is its options
     studies: StudiesOption = None,
     triples: Annotated[int, panelled("Of networks at each width, for intervals.", HOW, min=2)] = 4,
     points: Annotated[int, panelled("Grid points between two networks, both ends included.", HOW, min=3)] = 11,
+    measured: Annotated[
+        int, panelled("Images of training, and as many others, that mixtures are measured on, at most.", HOW, min=1)
+    ] = 10_000,
     quick: Annotated[
         bool, panelled("Two widths, few epochs, few networks: to see that all is well.", HOW, "--quick")
     ] = False,
@@ -94,7 +97,14 @@ def permutation(  # noqa: PLR0917 - a command line is its options
             source = "scikit-learn's digits" if images is None else Path(images).name
             read = read_labelled(images, size=size, gray=gray, limit=limit, seed=seed, progress=bars)
             options = PermutationOptions(
-                images=read, networks=networks, width=width, triples=triples, points=points, quick=quick, seed=seed
+                images=read,
+                networks=networks,
+                width=width,
+                triples=triples,
+                points=points,
+                measured=measured,
+                quick=quick,
+                seed=seed,
             ).given(widths=given or None)
             with spread(
                 None, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars

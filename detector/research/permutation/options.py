@@ -42,6 +42,7 @@ class PermutationOptions:
         width: Of those of which one width is studied.
         triples: Of networks at each width.
         points: Of the grid on a line between two networks, both ends included.
+        measured: Images of training, and of others, that mixtures are measured on, at most.
         quick: Whether studies take the smallest sizes that still show something.
         seed: Of all that is drawn.
 
@@ -55,6 +56,7 @@ class PermutationOptions:
     width: int = 128
     triples: int = 4
     points: int = 11
+    measured: int = 10_000
     quick: bool = False
     seed: int = 0
 
@@ -75,6 +77,7 @@ class PermutationOptions:
                 widths=self.widths,
                 triples=self.triples,
                 points=self.points,
+                measured=self.measured,
                 seed=self.seed,
             )
         )
@@ -120,7 +123,7 @@ class PermutationOptions:
         }
 
     def _of_one_width(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("images", "networks", "width", "points", "seed")}
+        return {name: getattr(self, name) for name in ("images", "networks", "width", "points", "measured", "seed")}
 
     def _small_or_whole(self, whole: _O) -> _O:
         return whole.small() if self.quick else whole

@@ -25,7 +25,6 @@ class PairOptions(NetworkStudyOptions):
     Args:
         width: Of the networks.
         pairs: Of networks, no two of which share one.
-        measured: Images of training, and of others, that barriers are measured on, at most.
 
     Raises:
         AnalysisError: A value is out of range.
@@ -34,14 +33,11 @@ class PairOptions(NetworkStudyOptions):
     width: int = 128
     pairs: int = 3
     points: int = 25
-    measured: int = 10_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not _LEAST_PAIRS <= self.pairs <= MAX_PAIRS:
             raise AnalysisError(f"pairs must lie in {_LEAST_PAIRS}..{MAX_PAIRS}, not {self.pairs}")
-        if self.measured < 1:
-            raise AnalysisError(f"measured must be at least 1, not {self.measured}")
 
     def small(self) -> Self:
         """The same for seconds: two pairs, trained shortly."""
@@ -64,5 +60,4 @@ class PairOptions(NetworkStudyOptions):
 
     def setting(self, train: LabelledImages, held_out: LabelledImages) -> Setting:
         """What lines between them are measured on."""
-        recipe, most = self.recipes(train)[0], self.measured
-        return Setting(recipe, train.head(most), held_out.head(most), self.points)
+        return Setting(self.recipes(train)[0], *self.heads(train, held_out), self.points)

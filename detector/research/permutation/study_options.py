@@ -22,6 +22,7 @@ class NetworkStudyOptions:
         networks: How they are trained.
         test_share: Of the images, 0..1; no network is trained on them.
         points: Of the grid on a line between two networks, both ends included.
+        measured: Images of training, and of others, that mixtures are measured on, at most.
         matching: How weights are matched.
         seed: Of the split and the networks.
 
@@ -33,12 +34,15 @@ class NetworkStudyOptions:
     networks: NetworkOptions = field(default_factory=NetworkOptions)
     test_share: float = 0.2
     points: int = 11
+    measured: int = 10_000
     matching: MatchingOptions = field(default_factory=MatchingOptions)
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1 or self.points < 3:  # noqa: PLR2004 - something between the ends
             raise AnalysisError("study: test_share must lie between 0 and 1, points be at least 3")
+        if self.measured < 1:
+            raise AnalysisError(f"study: measured must be at least 1, not {self.measured}")
 
     def split(self) -> tuple[LabelledImages, LabelledImages]:
         """Training images and held-out ones.
@@ -47,6 +51,10 @@ class NetworkStudyOptions:
             AnalysisError: There are too few.
         """
         return self.images.split(round(len(self.images) * (1 - self.test_share)), self.seed)
+
+    def heads(self, train: LabelledImages, held_out: LabelledImages) -> tuple[LabelledImages, LabelledImages]:
+        """Those training and held-out images that mixtures are measured on."""
+        return train.head(self.measured), held_out.head(self.measured)
 
     def to_json(self) -> dict[str, Any]:
         """All values, JSON-ready; images by their digest."""

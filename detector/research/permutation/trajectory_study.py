@@ -90,21 +90,15 @@ def study(workplace: Workplace, options: TrajectoryOptions) -> Study:
     recipes = [options.networks.recipe(options.width, train, seed) for seed in seeds]
     steps = [epoch * options.networks.epoch_steps(train) for epoch in options.epochs]
     weights = trained_networks(workplace, "Training, with checkpoints", recipes, train, steps)
-    shared = Trajectories(
-        recipe=recipes[0],
-        train=train,
-        held_out=held_out,
-        checkpoints=len(steps),
-        early=_EARLY,
-        points=options.points,
-        matching=options.matching,
-    )
+    sets = options.heads(train, held_out)
+    shared = Trajectories(recipes[0], *sets, options.points, len(steps), _EARLY, options.matching)
     arrays = workplace.done(
         "permutation/trajectories",
         partial(trajectories_job, "Aligning checkpoints", weights, shared),
         recipes=[recipe.to_json() for recipe in recipes],
         at=steps,
         held_out=held_out.digest,
+        measured=options.measured,
         early=_EARLY,
         points=options.points,
         matching=asdict(options.matching),

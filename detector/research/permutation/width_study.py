@@ -82,13 +82,15 @@ def study(workplace: Workplace, options: WidthOptions) -> Study:
         seeds = range(TRIPLE * options.triples)
         recipes = [options.networks.recipe(width, train, options.seed * _SEEDS + seed) for seed in seeds]
         weights = trained_networks(workplace, f"Training, width {width}", recipes, train)
-        shared = Triples(recipes[0], train, held_out, options.points, options.mixtures, options.matching, options.seed)
+        sets = options.heads(train, held_out)
+        shared = Triples(recipes[0], *sets, options.points, options.mixtures, options.matching, options.seed)
         found.append(
             workplace.done(
                 "permutation/triples",
                 partial(triples_job, f"Comparing, width {width}", weights, shared),
                 recipes=[recipe.to_json() for recipe in recipes],
                 held_out=held_out.digest,
+                measured=options.measured,
                 points=options.points,
                 mixtures=options.mixtures,
                 matching=asdict(options.matching),

@@ -1,0 +1,1 @@
+"""Spaces in which a representation of some inputs is one point."""
