@@ -104,9 +104,7 @@ def main() -> None:
     parser.add_argument("--shown", type=int, default=5, help="strata whose detection is shown attack by attack")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    measured = _measured(
-        given.classifier, given.gradients, given.images, given.out, given.attack_images, given.controls
-    )
+    measured = _measured(given)
     bins = _bins(measured)
     runs = {
         (proxy, count): _rates(measured, proxy, count, bins, given.splits)
