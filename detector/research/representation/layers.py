@@ -2,8 +2,8 @@
 
 A layer begins where weights are multiplied by what came before (a matrix or filters). What follows without such weights
 - biases, norms, activations, pooling - belongs to it, and the last of that stands for it. Of a residual block, the sum
-and the activation behind it stand for the whole; a norm behind the sum begins a layer of its own, and so does taking
-the mean over all positions.
+and the activation behind it stand for the whole; a norm behind the sum belongs to the layer that reads it, as the norms
+within blocks do. What leaves one vector of many positions, such as their mean, is a layer of its own.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from detector.classifiers.bottlenecks import Stretch
-
-_MAPS = 4  # axes: images, channels, height, width
 
 
 class Learnt(StrEnum):
@@ -64,7 +63,7 @@ class _Growing:
 
     end: str
     block: bool
-    open: bool = True
+    settled: bool = False
 
 
 def choose_layers(
@@ -85,9 +84,11 @@ def choose_layers(
         weighted = Learnt.WEIGHTS in reads
         if weighted:
             layers.append(_Growing(stretch.end, block=len(reads) > 1))
-        elif layers and (_pooled(before, shape) or (layers[-1].block and (len(reads) > 1 or Learnt.SCALES in reads))):
+        elif layers and _pooled(before, shape):
             layers.append(_Growing(stretch.end, block=False))
-        elif layers and shape:
+        elif layers and layers[-1].block and (len(reads) > 1 or Learnt.SCALES in reads):
+            layers[-1].settled = True
+        elif layers and shape and not layers[-1].settled:
             layers[-1].end = stretch.end
     kept = [layer for layer in layers[:-1] if shapes.get(layer.end)]  # the last is what is put out
     names = _names([layer.block for layer in kept])
@@ -95,9 +96,9 @@ def choose_layers(
 
 
 def _pooled(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
-    """Whether maps became one number a channel."""
-    rank = _MAPS - 1  # without the images' axis
-    return len(before) == rank and before[1] * before[2] > 1 and after[1:] in {(), (1, 1)}
+    """Whether maps or tokens became one vector."""
+    single = sum(size > 1 for size in after) <= 1
+    return len(before) > 1 and single and 0 < prod(after) < prod(before)
 
 
 def _names(blocks: Sequence[bool]) -> list[str]:
