@@ -5,12 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from scipy.stats import ortho_group
 
+from detector.research.representation.spaces.registry import SPACES
+from detector.research.representation.spaces.shape import Shape
+
 if TYPE_CHECKING:
-    from detector.research.representation.spaces.base import Array
+    from detector.research.representation.spaces.base import Array, Space
 
 INPUTS = 30
+FULL = 40
+"""Units: more than inputs, so that no point lacks rank."""
+
+
+def _tested(space: Space) -> Space:
+    """Whitened in all that 30 inputs can tell, layers of as many units would be one point."""
+    return Shape(0, angular=space.angular, components=12) if isinstance(space, Shape) and space.alpha == 0 else space
+
+
+every_space = pytest.mark.parametrize(
+    "space",
+    [*map(_tested, SPACES.values()), Shape(components=None), Shape(angular=True, components=5)],
+    ids=lambda space: space.name,
+)
 
 
 def activations(seed: int, units: int = 7, inputs: int = INPUTS) -> Array:

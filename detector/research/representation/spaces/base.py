@@ -82,7 +82,7 @@ class Space(LengthSpace, Protocol):
         ...
 
     def tangent(self, a: Array, direction: Array) -> Array:
-        """What of any array of its shape is tangent at `a`: nothing that leaves the space, or does not move the point."""
+        """What is tangent at `a` of an array of its shape: nothing that leaves the space or does not move the point."""
         ...
 
 
@@ -97,6 +97,11 @@ def alike(space: LengthSpace, *arrays: Array) -> None:
         raise AnalysisError(
             f"{space.name}: points of shapes {' and '.join(map(str, sorted(shapes)))} are not of the same inputs"
         )
+
+
+def rounding(space: LengthSpace, point: Array) -> float:
+    """Distances from a point up to this are none: ten times what rounding makes of its distance to itself."""
+    return 10 * space.distance(point, point)
 
 
 def loop(space: LengthSpace, a: Sequence[Array], b: Sequence[Array]) -> Array:
