@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy.special import softmax
 
 from detector.errors import AnalysisError
+from detector.research.representation.kinds import Maps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,16 +29,6 @@ MAX_IMAGES: Final = 10_000
 """Most images: many points are matrices of images by images."""
 _TOGETHER = 2**25  # numbers kept at once, of several layers; the network is run again for the rest
 _AXES = {3: 1, 4: (2, 3)}  # ranks with positions: tokens (N, T, units), maps (N, units, H, W)
-
-
-class Maps(StrEnum):
-    """How layers that say something at every position become rows of units: two different metrics.
-
-    FLAT: each unit at each position is a unit. POOLED: a unit's mean over all positions is one.
-    """
-
-    FLAT = "flat"
-    POOLED = "pooled"
 
 
 def path_names(network: Layered) -> tuple[str, ...]:

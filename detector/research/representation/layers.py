@@ -88,7 +88,7 @@ def choose_layers(
             layers.append(_Growing(stretch.end, block=False))
         elif layers and layers[-1].block and (len(reads) > 1 or Learnt.SCALES in reads):
             layers[-1].settled = True
-        elif layers and shape and not layers[-1].settled:
+        elif layers and shape and not layers[-1].settled and not _flattened(before, shape):
             layers[-1].end = stretch.end
     kept = [layer for layer in layers[:-1] if shapes.get(layer.end)]  # the last is what is put out
     names = _names([layer.block for layer in kept])
@@ -99,6 +99,11 @@ def _pooled(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
     """Whether maps or tokens became one vector."""
     single = sum(size > 1 for size in after) <= 1
     return len(before) > 1 and single and 0 < prod(after) < prod(before)
+
+
+def _flattened(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
+    """Whether maps or tokens only lost their positions, which pooling would want."""
+    return len(after) == 1 < len(before) and prod(before[1:]) > 1 and prod(before) == prod(after)
 
 
 def _names(blocks: Sequence[bool]) -> list[str]:

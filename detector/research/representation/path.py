@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.errors import AnalysisError
-from detector.research.representation.capture import Maps, capture
+from detector.research.representation.capture import capture
+from detector.research.representation.kinds import Maps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

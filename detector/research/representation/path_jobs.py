@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -35,28 +35,30 @@ class Trained:
     Args:
         recipe: Of any of them.
         weights: By name, (networks, checkpoints, ...).
+        epochs: The epoch of each checkpoint.
     """
 
     recipe: TrainingRecipe
     weights: Arrays
+    epochs: tuple[int, ...]
 
     @property
     def count(self) -> int:
         """How many networks."""
         return len(next(iter(self.weights.values())))
 
-    @property
-    def checkpoints(self) -> int:
-        """How often each was looked at."""
-        return int(next(iter(self.weights.values())).shape[1])
-
     def only(self, *networks: int) -> Trained:
         """Some of them."""
-        return Trained(self.recipe, {name: value[list(networks)] for name, value in self.weights.items()})
+        return replace(self, weights={name: value[list(networks)] for name, value in self.weights.items()})
 
     def at(self, *checkpoints: int) -> Trained:
         """The same at some of their checkpoints."""
-        return Trained(self.recipe, {name: value[:, list(checkpoints)] for name, value in self.weights.items()})
+        weights = {name: value[:, list(checkpoints)] for name, value in self.weights.items()}
+        return replace(self, weights=weights, epochs=tuple(self.epochs[place] for place in checkpoints))
+
+    def to_json(self) -> dict[str, Any]:
+        """What they follow from, JSON values."""
+        return {"recipe": self.recipe.to_json(), "networks": self.count, "epochs": list(self.epochs)}
 
 
 def geometry_job(title: str, trained: Trained, probe: Probe) -> Job:
@@ -65,7 +67,7 @@ def geometry_job(title: str, trained: Trained, probe: Probe) -> Job:
     Returns:
         Arrays (networks, checkpoints, ...): those of `PathGeometry`, and ``accuracy`` on the probe's images.
     """
-    cut = tuple(Shard(i, slice(i, i + 1), trained.checkpoints) for i in range(trained.count))
+    cut = tuple(Shard(i, slice(i, i + 1), len(trained.epochs)) for i in range(trained.count))
     return Job(title, _geometry, probe, lambda shard: trained.only(shard.number), cut)
 
 
@@ -73,7 +75,7 @@ def _geometry(models: Models, probe: Probe, trained: Trained, advance: Advance) 
     del models
     network = layers_of(trained.recipe)
     found = []
-    for checkpoint in range(trained.checkpoints):
+    for checkpoint in range(len(trained.epochs)):
         moved = network.with_weights(trained.weights, 0, checkpoint)
         geometry = path_geometry(probe.path(moved), probe.space)
         found.append(geometry.arrays() | {"accuracy": np.array(probe.accuracy(moved))})
@@ -93,7 +95,7 @@ def pairs_job(title: str, trained: Trained, probe: Probe) -> Job:
     pairs = list(combinations(range(trained.count), 2))
     if not pairs:
         raise AnalysisError("seeds: two networks or more are compared")
-    cut = tuple(Shard(i, slice(i, i + 1), trained.checkpoints) for i in range(len(pairs)))
+    cut = tuple(Shard(i, slice(i, i + 1), len(trained.epochs)) for i in range(len(pairs)))
     return Job(title, _pair, probe, lambda shard: trained.only(*pairs[shard.number]), cut)
 
 
@@ -101,7 +103,7 @@ def _pair(models: Models, probe: Probe, trained: Trained, advance: Advance) -> A
     del models
     network = layers_of(trained.recipe)
     found = []
-    for checkpoint in range(trained.checkpoints):
+    for checkpoint in range(len(trained.epochs)):
         one, other = (_path(network, trained, probe, number, checkpoint) for number in range(2))
         found.append(layer_distances(one, other, probe.space))
         advance(1)
@@ -128,7 +130,7 @@ def _together(models: Models, probe: Probe, all_trained: Sequence[Trained], adva
     points = []
     for trained in all_trained:
         network = layers_of(trained.recipe)
-        for number, checkpoint in np.ndindex(trained.count, trained.checkpoints):
+        for number, checkpoint in np.ndindex(trained.count, len(trained.epochs)):
             points += _path(network, trained, probe, number, checkpoint).points
             if sum(point.nbytes for point in points) > MAX_BYTES:
                 raise AnalysisError(f"paths: their points take more than {MAX_BYTES} bytes; compare fewer inputs")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from detector.research.representation.capture import Maps
+from detector.research.representation.kinds import Maps
 from detector.research.representation.path import RepresentationPath, target_point
 from detector.research.representation.torch_layers import TorchLayers
+from detector.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from detector.research.representation.spaces.base import Array, LengthSpace
     from detector.training.data import LabelledImages
     from detector.training.recipe import TrainingRecipe
+
+_KEPT = 32  # graphs
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,4 +73,10 @@ def layers_of(recipe: TrainingRecipe) -> TorchLayers:
     Raises:
         AnalysisError: It can't be traced.
     """
+    return _traced(replace(recipe, data="", plan=TrainingPlan(), init_seed=0, order_seed=0))
+
+
+@lru_cache(maxsize=_KEPT)
+def _traced(recipe: TrainingRecipe) -> TorchLayers:
+    """Tracing takes seconds, and networks of one architecture and kind of images have one graph."""
     return TorchLayers.of(recipe.classifier(recipe.network()))

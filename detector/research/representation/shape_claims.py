@@ -65,7 +65,7 @@ def _trained(shapes: Shapes) -> Claim:
         claim="Training shortens and straightens the path, whatever the shape",
         source=REPLICATION,
         run=shapes.what,
-        outcome=f"every network shorter in {sum(shorter)} of {len(shapes.all)} shapes, straighter in {sum(straighter)}; "
+        outcome=f"all networks shorter in {sum(shorter)} of {len(shapes.all)} shapes, straighter in {sum(straighter)}; "
         + "; ".join(
             f"{one.name} length {_means(one.lengths)}, slack {_means(one.slacks)}, untrained to trained"
             for one in shapes.all

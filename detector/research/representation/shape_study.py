@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from detector.errors import AnalysisError
 from detector.research.representation.capture import path_names
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from detector.research.representation.path_jobs import Trained
     from detector.research.representation.probe import Probe
     from detector.research.studies import Workplace
+    from detector.shards.stages import Arrays
     from detector.training.data import LabelledImages
 
 NAME: Final = "shape"
@@ -62,9 +63,7 @@ class ShapeOptions(PathStudyOptions):
 
     def small(self) -> Self:
         """The same for seconds: the least and the most of each."""
-        few = super().small()
-        ends = {name: _ends(getattr(self, name)) for name in ("depths", "widths")}
-        return replace(few, **ends)
+        return replace(super().small(), depths=_ends(self.depths), widths=_ends(self.widths))
 
 
 def study(workplace: Workplace, options: ShapeOptions) -> Study:
@@ -83,40 +82,38 @@ def study(workplace: Workplace, options: ShapeOptions) -> Study:
     for depth, width in options.shapes:
         trained = options.trained(workplace, train, depth, width)
         firsts.append(trained.only(0).at(-1))
-        found.append(_shape(workplace, options, probe, trained, depth, width))
+        arrays = _measured(workplace, probe, trained.at(*_ENDS))
+        name, points = options.name(depth, width), path_names(layers_of(trained.recipe))
+        found.append(Shape(name, depth, width, points, arrays))
     together = workplace.done(
         "representation/shapes together",
         partial(together_job, "Paths of all shapes, side by side", firsts, probe),
-        shapes=[list(shape) for shape in options.shapes],
-        **options.measured_on(probe, firsts[0], *options.shapes[0]),
+        probe=probe.to_json(),
+        trained=[trained.to_json() for trained in firsts],
     )["distances"]
     what = _what(options, train, probe)
     shapes = Shapes(what, tuple(found), options.depth, options.width, together, curvature_of(probe.space))
     charts = shape_charts(shapes)
-    arrays = {f"{one.name} {name}": value for one in found for name, value in one.arrays.items()}
+    kept = {f"{one.name} {name}": value for one in found for name, value in one.arrays.items()}
     return Study(
         name=NAME,
         figures={**shapes.figures(), "options": options.to_json()},
-        arrays={**arrays, "together": together},
+        arrays={**kept, "together": together},
         sections=shape_sections(shapes, charts),
         charts=charts,
         claims=shape_claims(shapes),
     )
 
 
-def _shape(
-    workplace: Workplace, options: ShapeOptions, probe: Probe, trained: Trained, depth: int, width: int
-) -> Shape:
-    ends: dict[str, Any] = options.measured_on(probe, trained, depth, width) | {"at": "ends"}
-    name = options.name(depth, width)
+def _measured(workplace: Workplace, probe: Probe, trained: Trained) -> Arrays:
+    """As for `Shape`."""
+    depends = {"probe": probe.to_json(), "trained": trained.to_json()}
+    name = trained.recipe.architecture
     geometry = workplace.done(
-        "representation/geometry", partial(geometry_job, f"Paths of {name}", trained.at(*_ENDS), probe), **ends
+        "representation/geometry", partial(geometry_job, f"Paths of {name}", trained, probe), **depends
     )
-    pairs = workplace.done(
-        "representation/pairs", partial(pairs_job, f"Seeds of {name}", trained.at(*_ENDS), probe), **ends
-    )
-    names = path_names(layers_of(trained.recipe))
-    return Shape(name, depth, width, names, {**geometry, "pairs": pairs["distances"]})
+    pairs = workplace.done("representation/pairs", partial(pairs_job, f"Seeds of {name}", trained, probe), **depends)
+    return {**geometry, "pairs": pairs["distances"]}
 
 
 def _what(options: ShapeOptions, train: LabelledImages, probe: Probe) -> str:

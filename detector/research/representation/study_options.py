@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from detector.errors import AnalysisError
 from detector.research.permutation.networks import NetworkOptions, trained_networks
-from detector.research.representation.capture import MAX_IMAGES, Maps
+from detector.research.representation.capture import MAX_IMAGES
+from detector.research.representation.kinds import Maps
 from detector.research.representation.path_jobs import Trained
 from detector.research.representation.probe import Probe
-from detector.research.representation.spaces.angular_cka import AngularCKA
+from detector.research.representation.spaces.kinds import SpaceKind
+from detector.research.representation.spaces.registry import SPACES
 from detector.training.architectures import check_network
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class PathStudyOptions:
     width: int = 64
     seeds: int = 3
     inputs: int = 1000
-    space: LengthSpace = field(default_factory=AngularCKA)
+    space: LengthSpace = SPACES[SpaceKind.ANGULAR_CKA]
     maps: Maps = Maps.FLAT
     test_share: float = 0.2
     seed: int = 0
@@ -96,7 +98,7 @@ class PathStudyOptions:
     def small(self) -> Self:
         """The same for seconds: two networks of each shape, trained shortly, on few inputs."""
         networks = replace(self.networks, epochs=min(self.networks.epochs, 2))
-        return replace(self, networks=networks, seeds=2, inputs=min(self.inputs, 200), width=min(self.width, 16))
+        return replace(self, networks=networks, seeds=2, inputs=min(self.inputs, 200))
 
     def split(self) -> tuple[LabelledImages, Probe]:
         """Training images, and what paths are measured on.
@@ -126,17 +128,7 @@ class PathStudyOptions:
         recipes = [options.recipe(width, train, number) for number in numbers]
         steps = [epoch * options.epoch_steps(train) for epoch in epochs]
         name = self.name(depth, width)
-        return Trained(recipes[0], trained_networks(workplace, f"Training {name}", recipes, train, steps))
-
-    def measured_on(self, probe: Probe, trained: Trained, depth: int, width: int) -> dict[str, Any]:
-        """What a measurement of networks depends on, JSON values."""
-        first = (depth, width) == (self.depth, self.width)
-        return {
-            "probe": probe.to_json(),
-            "recipe": trained.recipe.to_json(),
-            "seeds": self.seeds,
-            "epochs": list(self.epochs if first else (0, self.networks.epochs)),
-        }
+        return Trained(recipes[0], trained_networks(workplace, f"Training {name}", recipes, train, steps), epochs)
 
     def to_json(self) -> dict[str, Any]:
         """All values, JSON-ready; images by their digest."""

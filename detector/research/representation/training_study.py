@@ -91,9 +91,8 @@ def study(workplace: Workplace, options: PathStudyOptions) -> Study:
         CalibrationError: The disk refuses.
     """
     train, probe = options.split()
-    shape = (options.depth, options.width)
-    trained = options.trained(workplace, train, *shape)
-    depends = options.measured_on(probe, trained, *shape)
+    trained = options.trained(workplace, train, options.depth, options.width)
+    depends = {"probe": probe.to_json(), "trained": trained.to_json()}
     arrays = workplace.done(
         "representation/geometry", partial(geometry_job, "Paths over training", trained, probe), **depends
     )

@@ -19,7 +19,8 @@ from detector.classifiers.torch import TorchClassifier
 from detector.classifiers.torch_sources import load_exported
 from detector.research.representation import capture as capture_module
 from detector.research.representation import torch_layers
-from detector.research.representation.capture import Maps, capture, path_names
+from detector.research.representation.capture import capture, path_names
+from detector.research.representation.kinds import Maps
 from detector.research.representation.onnx_layers import OnnxLayers
 from detector.research.representation.torch_layers import TorchLayers
 from detector.training.architectures import build_network
