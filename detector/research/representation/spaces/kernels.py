@@ -39,8 +39,9 @@ def gram(kernel: Kernel, activations: Array, length: float | None = None) -> Arr
     if kernel is Kernel.LINEAR:
         return activations @ activations.T
     far = apart(activations)
-    far /= median_length(far) if length is None else length
-    return np.exp(-(far**2) / 2) if kernel is Kernel.SQUARED_EXPONENTIAL else np.exp(-far)
+    with np.errstate(over="ignore"):  # an input that is infinitely many lengths away has a kernel of 0
+        far /= median_length(far) if length is None else length
+        return np.exp(-(far**2) / 2) if kernel is Kernel.SQUARED_EXPONENTIAL else np.exp(-far)
 
 
 def apart(activations: Array) -> Array:

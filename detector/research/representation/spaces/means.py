@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 200
 _ROUNDING = 1e-9
+_LONGEST_STEP = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Slope:
+    """Where the sum of squares falls: at a point, half of its negative gradient, and the sum."""
+
+    point: Array
+    downhill: Array
+    length: float
+    squares: float
+
+    @classmethod
+    def at(cls, space: Space, point: Array, others: Sequence[Array], shares: Array) -> _Slope:
+        tangents = [space.log(point, other) for other in others]
+        squares = sum(share * space.inner(point, each, each) for share, each in zip(shares, tangents, strict=True))
+        downhill: Array = np.tensordot(shares, np.stack(tangents), 1)
+        length = max(space.inner(point, downhill, downhill), 0.0) ** 0.5
+        return cls(point, downhill, length, float(squares))
 
 
 def frechet_mean(
@@ -44,22 +64,34 @@ def frechet_mean(
     """
     shares = _shares(space, points, weights)
     nearest = int(np.argmin(space.distances(points, points) ** 2 @ shares))
-    mean = before = points[nearest]
-    step, last = 1.0, np.inf
+    mean, step, last = points[nearest], 1.0, None
     nothing = rounding(space, mean)
     for _ in range(most_steps):
-        tangents = [space.log(mean, point) for point in points]
-        squares = sum(share * space.inner(mean, each, each) for share, each in zip(shares, tangents, strict=True))
-        whole: Array = np.tensordot(shares, np.stack(tangents), 1)
-        length = max(space.inner(mean, whole, whole), 0.0) ** 0.5
-        if length <= max(tolerance * squares**0.5, nothing):
+        slope = _Slope.at(space, mean, points, shares)
+        if slope.length <= max(tolerance * slope.squares**0.5, nothing):
             return mean
-        if squares > last * (1 + _ROUNDING):
-            mean, step = before, step / 2
-            continue
-        before, last = mean, squares
-        mean = space.exp(mean, step * whole)
+        if last is not None and slope.squares > last.squares * (1 + _ROUNDING):
+            step /= 4
+        else:
+            step = step if last is None else _next_step(space, step, last, slope)
+            last = slope
+        mean = space.exp(last.point, step * last.downhill)
     raise AnalysisError(f"{space.name}: the mean of {len(points)} points has not settled after {most_steps} steps")
+
+
+def _next_step(space: Space, step: float, last: _Slope, slope: _Slope) -> float:
+    """The step that would have led to the foot of the slope, were it as bent all along (Barzilai and Borwein 1988).
+
+    It is below 1 where the space is curved downwards, in which steps of 1 swing from side to side, and above 1 where it
+    is curved upwards, in which they are slow.
+    """
+    back = space.log(slope.point, last.point)
+    moved = space.inner(slope.point, back, back) ** 0.5
+    if not moved > 0:
+        return step
+    left = -space.inner(slope.point, slope.downhill, back) / moved
+    bend = max(last.length - left, last.length / _LONGEST_STEP)
+    return min(step * last.length / bend, _LONGEST_STEP)
 
 
 def _shares(space: Space, points: Sequence[Array], weights: Sequence[float] | None) -> Array:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from detector.research.representation.spaces.base import Array
 
+_LEAST_RIDGE = 1e-9  # what rounding leaves of an eigenvalue 0 beside the largest of 10,000 inputs is below
 _LONGEST = 300.0  # exp(300) is 1e130: products of such stay finite
 
 
@@ -42,10 +43,10 @@ class AffineInvariant:
 
     Args:
         components: None for the Gram matrix of the inputs; else the size of the covariance.
-        ridge: Added to every eigenvalue, in units of their mean; above 0.
+        ridge: Added to every eigenvalue, in units of their mean; at least 1e-9.
 
     Raises:
-        AnalysisError: There is no ridge, or are no components.
+        AnalysisError: The ridge is too small, or there are no components.
     """
 
     components: int | None = None
@@ -54,8 +55,8 @@ class AffineInvariant:
     curvature: ClassVar[float | None] = None  # negative, or 0 where matrices commute
 
     def __post_init__(self) -> None:
-        if not 0 < self.ridge < np.inf:
-            raise AnalysisError(f"riemannian: the ridge is above 0, not {self.ridge}: layers lack rank")
+        if not _LEAST_RIDGE <= self.ridge < np.inf:
+            raise AnalysisError(f"riemannian: a ridge is at least {_LEAST_RIDGE:g}, not {self.ridge}: layers lack rank")
         if self.components is not None and self.components < 1:
             raise AnalysisError(f"riemannian: a covariance has at least 1 component, not {self.components}")
 

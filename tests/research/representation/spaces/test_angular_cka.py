@@ -67,6 +67,13 @@ def test_a_given_length_is_in_the_activations_units() -> None:
     assert given.distance(given.point(values), given.point(3 * values)) > 0.05
 
 
+@pytest.mark.parametrize("kernel", [Kernel.LAPLACE, Kernel.SQUARED_EXPONENTIAL])
+def test_with_a_tiny_length_all_inputs_are_equally_far_apart(kernel: Kernel) -> None:
+    """As targets are of which each has a class of its own."""
+    space = AngularCKA(kernel, length=1e-300)
+    np.testing.assert_allclose(space.point(activations(0)), AngularCKA().point(np.eye(30)), atol=1e-15)
+
+
 @pytest.mark.parametrize("masked", [True, False])
 def test_points_are_symmetric_of_length_one_and_have_a_diagonal_or_none(masked: bool) -> None:  # noqa: FBT001 - a parameter of the test
     point = AngularCKA(Kernel.LAPLACE, masked=masked).point(activations(0))
@@ -84,6 +91,19 @@ def test_masked_points_may_lie_further_apart_than_a_right_angle() -> None:
     far = [[space.distance(space.point(one), space.point(other)) for one, other in pairs] for space in (masked, whole)]
     assert max(far[0]) > np.pi / 2
     assert max(far[1]) <= np.pi / 2
+
+
+def test_unrelated_layers_are_a_right_angle_apart_with_a_mask_and_seem_alike_without() -> None:
+    generator = np.random.default_rng(0)
+    pairs = generator.normal(size=(6, 2, 100, 50))
+    for inputs, least, most in ((30, 1.45, 0.95), (100, 1.55, 1.25)):
+        far = []
+        for masked in (True, False):
+            space = AngularCKA(masked=masked)
+            points = [[space.point(each[:inputs]) for each in pair] for pair in pairs]
+            far.append(np.mean([space.distance(*pair) for pair in points]))
+        assert least < far[0] < 1.6
+        assert 0.8 < far[1] < most
 
 
 def test_the_mask_takes_bias_away_which_vanishes_with_inputs() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -183,6 +183,6 @@ def test_activations_are_left_as_they_are_and_may_be_float32(space: Space) -> No
     before = values.copy()
     point = space.point(values)
     np.testing.assert_array_equal(values, before)
-    single = values.astype(np.float32)
+    single: Any = values.astype(np.float32)
     np.testing.assert_array_equal(space.point(single), space.point(single.astype(np.float64)))
     assert point.dtype == np.float64

@@ -159,6 +159,17 @@ def test_the_mean_of_one_point_is_the_point(space: Space) -> None:
     assert space.distance(frechet_mean(space, [a, a, a]), a) < 1e-9
 
 
+@every_space
+def test_the_mean_of_layers_that_lack_rank_settles_in_few_steps(space: Space) -> None:
+    """Steps of the whole mean tangent swing from side to side where the space is curved downwards."""
+    points = [space.point(related(seed, 0.6)) for seed in range(1, 7)]
+    mean = frechet_mean(space, points, most_steps=120)
+    tangents = [space.log(mean, point) for point in points]
+    whole = np.sum(tangents, 0) / len(points)
+    spread = sum(space.distance(mean, point) ** 2 for point in points) / len(points)
+    assert space.inner(mean, whole, whole) ** 0.5 < 1e-6 * spread**0.5
+
+
 def test_the_mean_where_it_is_flat_is_that_of_numbers() -> None:
     space = Stress()
     points = _points(space)
