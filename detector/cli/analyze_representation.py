@@ -90,8 +90,8 @@ def representation(  # noqa: PLR0917 - a command line is its options
     seeds: Annotated[int, panelled("Networks of each shape.", _NETWORKS, min=2)] = 3,
     epochs: Annotated[int, panelled("Times every image is seen.", _NETWORKS, min=1)] = 8,
     learning_rate: Annotated[
-        float, panelled("SGD's largest, which it reaches early and then leaves.", _NETWORKS)
-    ] = 0.1,
+        float, panelled("Adam's largest, which it reaches early and then leaves.", _NETWORKS)
+    ] = 0.001,
     augment: Annotated[
         bool, panelled("Shift images, and mirror half of them, as photographs bear it.", _NETWORKS, "--augment")
     ] = False,
@@ -137,11 +137,11 @@ def representation(  # noqa: PLR0917 - a command line is its options
         # Only now, so that wrong options are told at once.
         import torch
 
-        from detector.research.permutation.networks import NetworkOptions
         from detector.research.representation.analysis import analyse
         from detector.research.representation.options import RepresentationOptions
+        from detector.research.representation.study_options import adam
 
-        networks = NetworkOptions(epochs=epochs, learning_rate=learning_rate, augment=augment)
+        networks = adam(epochs, learning_rate, augment=augment)
         with Bars() as bars:
             if threads is not None:
                 torch.set_num_threads(threads)

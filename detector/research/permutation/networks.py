@@ -62,13 +62,14 @@ def at_width(architecture: str, width: int) -> str:
 class NetworkOptions:
     """How networks are trained that are compared afterwards.
 
-    SGD with momentum whose rate rises over the first twentieth of the steps and then falls along a cosine.
+    The rate rises over the first twentieth of the steps and then falls along a cosine.
 
     Args:
         architecture: As for `at_width`.
         epochs: Times every image is seen.
         learning_rate: The largest.
-        momentum: Of SGD.
+        optimiser: Whose steps are taken.
+        momentum: Of SGD; others have none to choose.
         weight_decay: As PyTorch has it.
         batch: Images of a step.
         augment: Whether images are moved by up to an eighth of their side and half of them mirrored, as photographs
@@ -81,6 +82,7 @@ class NetworkOptions:
     architecture: str = "mlp"
     epochs: int = 12
     learning_rate: float = 0.1
+    optimiser: OptimiserKind = OptimiserKind.SGD
     momentum: float = 0.9
     weight_decay: float = 1e-4
     batch: int = 128
@@ -120,7 +122,7 @@ class NetworkOptions:
 
     def _optimiser(self) -> Optimiser:
         return Optimiser(
-            kind=OptimiserKind.SGD,
+            kind=self.optimiser,
             learning_rate=self.learning_rate,
             momentum=self.momentum,
             weight_decay=self.weight_decay,

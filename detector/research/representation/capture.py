@@ -9,6 +9,7 @@ from scipy.special import softmax
 
 from detector.errors import AnalysisError
 from detector.research.representation.kinds import Maps
+from detector.research.representation.spaces.centring import MOST_INPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +26,6 @@ LOGITS: Final = "logits"
 SOFTMAX: Final = "softmax"
 MAX_NUMBERS: Final = 2**27
 """Most numbers one layer may say to all images, 1 GiB in float64."""
-MAX_IMAGES: Final = 10_000
-"""Most images: many points are matrices of images by images."""
 _TOGETHER = 2**25  # numbers kept at once, of several layers; the network is run again for the rest
 _AXES = {3: 1, 4: (2, 3)}  # ranks with positions: tokens (N, T, units), maps (N, units, H, W)
 
@@ -54,8 +53,8 @@ def capture(network: Layered, images: Float32Array, *, maps: Maps = Maps.FLAT) -
             it.
         ClassifierError: The network fails.
     """
-    if not 2 <= len(images) <= MAX_IMAGES:  # noqa: PLR2004 - one image has no neighbour
-        raise AnalysisError(f"images: 2..{MAX_IMAGES} of them are compared, not {len(images)}")
+    if not 2 <= len(images) <= MOST_INPUTS:  # noqa: PLR2004 - one image has no neighbour
+        raise AnalysisError(f"images: 2..{MOST_INPUTS} of them are compared, not {len(images)}")
     _check_size(INPUT, len(images), images[0].size, "fewer images would do")
     for layer in network.layers:
         hint = "fewer images, or units pooled over positions, would do" if maps is Maps.FLAT else "use fewer images"

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from detector.errors import AnalysisError
-from detector.research.permutation.networks import NetworkOptions
 from detector.research.representation.attacked_study import AttackedOptions
 from detector.research.representation.classifier_study import ClassifierOptions
 from detector.research.representation.kinds import Maps
 from detector.research.representation.shape_study import ShapeOptions
 from detector.research.representation.spaces.kinds import SpaceKind
 from detector.research.representation.spaces.registry import SPACES
-from detector.research.representation.study_options import PathStudyOptions
+from detector.research.representation.study_options import PathStudyOptions, adam
 
 if TYPE_CHECKING:
+    from detector.research.permutation.networks import NetworkOptions
     from detector.training.data import LabelledImages
 
 USUAL: Final = {"resmlp": ((2, 4, 8), (16, 64, 256)), "resnet": ((8, 14, 20), (4, 8, 16))}
@@ -49,7 +49,7 @@ class RepresentationOptions:
     """
 
     images: LabelledImages | None = None
-    networks: NetworkOptions = field(default_factory=lambda: NetworkOptions(epochs=8))
+    networks: NetworkOptions = field(default_factory=adam)
     architecture: str = "resmlp"
     depths: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()

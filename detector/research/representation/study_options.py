@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from detector.errors import AnalysisError
 from detector.research.permutation.networks import NetworkOptions, trained_networks
-from detector.research.representation.capture import MAX_IMAGES
 from detector.research.representation.kinds import Maps
 from detector.research.representation.path_jobs import Trained
 from detector.research.representation.probe import Probe
+from detector.research.representation.spaces.centring import MOST_INPUTS
 from detector.research.representation.spaces.kinds import SpaceKind
 from detector.research.representation.spaces.registry import SPACES
 from detector.training.architectures import check_network
+from detector.training.kinds import OptimiserKind
 
 if TYPE_CHECKING:
     from detector.research.representation.spaces.base import LengthSpace
@@ -24,6 +25,22 @@ MAX_SEEDS: Final = 100
 MAX_LAYERS: Final = 1000
 _LEAST_INPUTS = 10
 _OF_WIDTHS = frozenset({"mlp", "cnn", "flatcnn"})
+
+
+def adam(epochs: int = 8, learning_rate: float = 1e-3, *, augment: bool = False) -> NetworkOptions:
+    """How networks are trained whose paths are measured: by Adam, as in the replication that studies are held to.
+
+    Args:
+        epochs: Times every image is seen.
+        learning_rate: The largest.
+        augment: As for `NetworkOptions`.
+
+    Raises:
+        AnalysisError: A value is out of range.
+    """
+    return NetworkOptions(
+        epochs=epochs, learning_rate=learning_rate, optimiser=OptimiserKind.ADAM, weight_decay=0.0, augment=augment
+    )
 
 
 def shape_name(architecture: str, depth: int, width: int) -> str:
@@ -69,7 +86,7 @@ class PathStudyOptions:
     """
 
     images: LabelledImages
-    networks: NetworkOptions = field(default_factory=lambda: NetworkOptions(epochs=8))
+    networks: NetworkOptions = field(default_factory=adam)
     architecture: str = "resmlp"
     depth: int = 4
     width: int = 64
@@ -83,8 +100,8 @@ class PathStudyOptions:
     def __post_init__(self) -> None:
         if not 2 <= self.seeds <= MAX_SEEDS:  # noqa: PLR2004 - without two there is no interval
             raise AnalysisError(f"seeds must lie in 2..{MAX_SEEDS}, not {self.seeds}")
-        if not _LEAST_INPUTS <= self.inputs <= MAX_IMAGES:
-            raise AnalysisError(f"inputs must lie in {_LEAST_INPUTS}..{MAX_IMAGES}, not {self.inputs}")
+        if not _LEAST_INPUTS <= self.inputs <= MOST_INPUTS:
+            raise AnalysisError(f"inputs must lie in {_LEAST_INPUTS}..{MOST_INPUTS}, not {self.inputs}")
         if not 0 < self.test_share < 1:
             raise AnalysisError(f"test_share must lie between 0 and 1, not {self.test_share}")
         shape_name(self.architecture, self.depth, self.width)

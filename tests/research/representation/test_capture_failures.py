@@ -44,7 +44,7 @@ def test_images_too_few_or_too_many_are_refused(monkeypatch: pytest.MonkeyPatch)
     network = _network()
     with pytest.raises(AnalysisError, match=r"images: 2\.\.\d+ of them are compared, not 1"):
         list(capture(network, IMAGES[:1]))
-    monkeypatch.setattr(capture_module, "MAX_IMAGES", 5)
+    monkeypatch.setattr(capture_module, "MOST_INPUTS", 5)
     with pytest.raises(AnalysisError, match=r"images: 2\.\.5 of them are compared, not 12"):
         list(capture(network, IMAGES))
 

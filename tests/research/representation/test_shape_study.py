@@ -12,9 +12,9 @@ from detector.embedded import labelled_digits
 from detector.errors import AnalysisError
 from detector.reporting.document import document
 from detector.reporting.parts import paragraph
-from detector.research.permutation.networks import NetworkOptions
 from detector.research.representation.probe import layers_of
 from detector.research.representation.shape_study import ShapeOptions, study
+from detector.research.representation.study_options import adam
 from tests.support.permuting import workplace
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OPTIONS = ShapeOptions(
     images=labelled_digits().take(range(600)),
-    networks=NetworkOptions(epochs=2),
+    networks=adam(2),
     depth=1,
     width=8,
     depths=(1, 2),
