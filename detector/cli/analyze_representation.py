@@ -36,6 +36,7 @@ from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOpti
 from detector.cli.values import whole_numbers
 from detector.research.representation.kinds import Maps
 from detector.research.representation.spaces.kinds import SpaceKind
+from detector.training.kinds import OptimiserKind
 
 if TYPE_CHECKING:
     from detector.calibration.inputs import CalibrationInputs
@@ -88,9 +89,10 @@ def representation(  # noqa: PLR0917 - a command line is its options
         ),
     ] = None,
     seeds: Annotated[int, panelled("Networks of each shape.", _NETWORKS, min=2)] = 3,
-    epochs: Annotated[int, panelled("Times every image is seen.", _NETWORKS, min=1)] = 8,
+    epochs: Annotated[int, panelled("Times every image is seen.", _NETWORKS, min=1)] = 4,
+    optimiser: Annotated[OptimiserKind, panelled("Whose steps are taken.", _NETWORKS)] = OptimiserKind.ADAM,
     learning_rate: Annotated[
-        float, panelled("Adam's largest, which it reaches early and then leaves.", _NETWORKS)
+        float, panelled("The largest, which is reached early and then left; SGD wants about 0.1.", _NETWORKS)
     ] = 0.001,
     augment: Annotated[
         bool, panelled("Shift images, and mirror half of them, as photographs bear it.", _NETWORKS, "--augment")
@@ -139,9 +141,9 @@ def representation(  # noqa: PLR0917 - a command line is its options
 
         from detector.research.representation.analysis import analyse
         from detector.research.representation.options import RepresentationOptions
-        from detector.research.representation.study_options import adam
+        from detector.research.representation.study_options import training
 
-        networks = adam(epochs, learning_rate, augment=augment)
+        networks = training(epochs, learning_rate, optimiser=optimiser, augment=augment)
         with Bars() as bars:
             if threads is not None:
                 torch.set_num_threads(threads)

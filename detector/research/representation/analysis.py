@@ -85,5 +85,6 @@ def _classifier(inputs: CalibrationInputs | None) -> dict[str, object]:
     return {
         "classifier": inputs.loaded.classifier.description,
         "gradients": inputs.gradients.description if inputs.gradients else "none",
-        "held-out images": f"{len(inputs.images)} of {inputs.images.source}",
+        "held-out images": len(inputs.images),
+        "image digest": inputs.images.digest,
     }

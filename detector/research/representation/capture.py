@@ -27,7 +27,10 @@ SOFTMAX: Final = "softmax"
 MAX_NUMBERS: Final = 2**27
 """Most numbers one layer may say to all images, 1 GiB in float64."""
 _TOGETHER = 2**25  # numbers kept at once, of several layers; the network is run again for the rest
-_AXES = {3: 1, 4: (2, 3)}  # ranks with positions: tokens (N, T, units), maps (N, units, H, W)
+_AXES: Final[dict[int, tuple[int, ...]]] = {
+    3: (1,),
+    4: (2, 3),
+}  # ranks with positions: tokens (N, T, units), maps (N, units, H, W)
 
 
 def path_names(network: Layered) -> tuple[str, ...]:
@@ -79,8 +82,9 @@ def units(values: NDArray[Any], maps: Maps) -> NDArray[Any]:
         values: (N, ...), of any rank above 1.
         maps: How positions are dealt with; without them nothing is to do.
     """
-    if maps is Maps.POOLED and values.ndim in _AXES:
-        return np.asarray(values.mean(axis=_AXES[values.ndim], dtype=np.float64))
+    axes = _AXES.get(values.ndim)
+    if maps is Maps.POOLED and axes:
+        return np.asarray(values.mean(axis=axes, dtype=np.float64))
     return values.reshape(len(values), -1)
 
 

@@ -12,7 +12,7 @@ from detector.research.representation.kinds import Maps
 from detector.research.representation.shape_study import ShapeOptions
 from detector.research.representation.spaces.kinds import SpaceKind
 from detector.research.representation.spaces.registry import SPACES
-from detector.research.representation.study_options import PathStudyOptions, adam
+from detector.research.representation.study_options import PathStudyOptions, training
 
 if TYPE_CHECKING:
     from detector.research.permutation.networks import NetworkOptions
@@ -49,7 +49,7 @@ class RepresentationOptions:
     """
 
     images: LabelledImages | None = None
-    networks: NetworkOptions = field(default_factory=adam)
+    networks: NetworkOptions = field(default_factory=training)
     architecture: str = "resmlp"
     depths: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
@@ -95,8 +95,8 @@ class RepresentationOptions:
         """All values, JSON-ready; images by their digest."""
         depths, widths = self._sizes()
         left_out = {"images", "networks"}
-        training = {name: value for name, value in self.networks.to_json().items() if name != "architecture"}
-        plain = {name: value for name, value in vars(self).items() if name not in left_out} | training
+        recipe = {name: value for name, value in self.networks.to_json().items() if name != "architecture"}
+        plain = {name: value for name, value in vars(self).items() if name not in left_out} | recipe
         found = {"depths": list(depths), "widths": list(widths), "space": self.space.value, "maps": self.maps.value}
         return plain | found | {"depth": self.depth or _middle(depths), "width": self.width or _middle(widths)}
 

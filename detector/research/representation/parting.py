@@ -59,7 +59,7 @@ class Attacks:
     def noisy(self, images: Float32Array) -> Float32Array:
         """Images with every value moved up or down by the budget, at random, within [0, 1], rounded to levels."""
         signs = np.random.default_rng(self.seed).choice(np.array([-1, 1], np.float32), images.shape)
-        moved = np.clip(images + signs * np.float32(self.levels / _LEVELS), 0, 1)
+        moved: Float32Array = np.clip(images + signs * np.float32(self.levels / _LEVELS), 0, 1).astype(np.float32)
         return to_canonical(to_pixels(moved), images.shape[1:])
 
     def to_json(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from detector.progress import Advance
     from detector.research.representation.path import RepresentationPath
+    from detector.research.representation.spaces.base import Array
     from detector.research.representation.torch_layers import TorchLayers
     from detector.shards.base import Models
     from detector.shards.stages import Arrays
@@ -127,7 +128,7 @@ def together_job(title: str, all_trained: Sequence[Trained], probe: Probe) -> Jo
 
 def _together(models: Models, probe: Probe, all_trained: Sequence[Trained], advance: Advance) -> Arrays:
     del models
-    points = []
+    points: list[Array] = []
     for trained in all_trained:
         network = layers_of(trained.recipe)
         for number, checkpoint in np.ndindex(trained.count, len(trained.epochs)):

@@ -27,19 +27,26 @@ _LEAST_INPUTS = 10
 _OF_WIDTHS = frozenset({"mlp", "cnn", "flatcnn"})
 
 
-def adam(epochs: int = 8, learning_rate: float = 1e-3, *, augment: bool = False) -> NetworkOptions:
-    """How networks are trained whose paths are measured: by Adam, as in the replication that studies are held to.
+def training(
+    epochs: int = 4,
+    learning_rate: float = 1e-3,
+    *,
+    optimiser: OptimiserKind = OptimiserKind.ADAM,
+    augment: bool = False,
+) -> NetworkOptions:
+    """How networks are trained whose paths are measured; without weight decay.
 
     Args:
         epochs: Times every image is seen.
         learning_rate: The largest.
+        optimiser: Whose steps are taken.
         augment: As for `NetworkOptions`.
 
     Raises:
         AnalysisError: A value is out of range.
     """
     return NetworkOptions(
-        epochs=epochs, learning_rate=learning_rate, optimiser=OptimiserKind.ADAM, weight_decay=0.0, augment=augment
+        epochs=epochs, learning_rate=learning_rate, optimiser=optimiser, weight_decay=0.0, augment=augment
     )
 
 
@@ -86,7 +93,7 @@ class PathStudyOptions:
     """
 
     images: LabelledImages
-    networks: NetworkOptions = field(default_factory=adam)
+    networks: NetworkOptions = field(default_factory=training)
     architecture: str = "resmlp"
     depth: int = 4
     width: int = 64

@@ -114,7 +114,10 @@ def _layers(program: Program, example: Tensor) -> tuple[Layer, ...]:
     learnt = {
         node.name
         for node, name in zip(places, program.inputs, strict=True)
-        if name in program.state and name not in program.buffers and program.state[name].numel() > 1
+        if name is not None
+        and name in program.state
+        and name not in program.buffers
+        and program.state[name].numel() > 1
     }
     reads = [
         Learnt.of(len(learnt.intersection(one.inputs)), multiplies=_multiplies(node))

@@ -8,7 +8,7 @@ points, and the geometry of a path takes no longer than that turn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def turned(space: LengthSpace, points: Sequence[Array]) -> tuple[LengthSpace, li
     if not isinstance(space, AngularCKA) or len(points) >= points[0].size:
         return space, list(points)
     columns = np.stack([point.ravel() for point in points], axis=1)
-    corner = np.linalg.qr(columns, mode="r")
+    corner: Any = np.linalg.qr(columns, mode="r")
     few = Turned(space.name)
     found: list[Array] = []
     for place, column in enumerate(np.ascontiguousarray(corner.T)):

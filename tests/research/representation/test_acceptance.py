@@ -12,7 +12,7 @@ import pytest
 
 from detector.research.representation.shape_study import ShapeOptions
 from detector.research.representation.shape_study import study as shape_study
-from detector.research.representation.study_options import PathStudyOptions, adam
+from detector.research.representation.study_options import PathStudyOptions, training
 from detector.research.representation.training_claims import rises_with_depth, softmax_share
 from detector.research.representation.training_study import study as training_study
 from detector.training.data import LabelledImages
@@ -41,7 +41,7 @@ def _check_trained(steps: Array, span: Array, to_target: Array) -> None:
 
 def test_d7_2_and_3_on_a_few_images(tmp_path: Path, shared_data: Path) -> None:
     images = LabelledImages.of(mnist_images(shared_data)).take(range(5000))
-    options = PathStudyOptions(images=images, networks=adam(3), depth=2, seeds=2, inputs=500)
+    options = PathStudyOptions(images=images, networks=training(3), depth=2, seeds=2, inputs=500)
     arrays = training_study(workplace(tmp_path), options).arrays
     ends = [0, -1]
     _check_trained(arrays["steps"][:, ends], arrays["span"][:, ends], arrays["to_target"][:, ends])
@@ -51,7 +51,7 @@ def test_d7_4_wider_networks_are_closer_across_seeds(tmp_path: Path, shared_data
     images = LabelledImages.of(mnist_images(shared_data)).take(range(5000))
     options = ShapeOptions(
         images=images,
-        networks=adam(3),
+        networks=training(3),
         depth=2,
         width=16,
         depths=(2,),

@@ -23,7 +23,7 @@ from detector.research.representation.parting import NOISE, Attacks
 from detector.research.representation.path_geometry import PathGeometry, path_geometry
 from detector.research.representation.probe import Probe
 from detector.research.representation.spaces.registry import space_named
-from detector.research.representation.study_options import adam
+from detector.research.representation.study_options import training
 from detector.research.studies import Workplace
 from detector.shards.base import LocalRunner, Models
 from detector.shards.stages import StageStore
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 OPTIONS = AttackedOptions(
     images=labelled_digits().take(range(700)),
-    networks=adam(4),
+    networks=training(4),
     depth=1,
     width=24,
     seeds=2,

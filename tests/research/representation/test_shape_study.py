@@ -14,7 +14,7 @@ from detector.reporting.document import document
 from detector.reporting.parts import paragraph
 from detector.research.representation.probe import layers_of
 from detector.research.representation.shape_study import ShapeOptions, study
-from detector.research.representation.study_options import adam
+from detector.research.representation.study_options import training
 from tests.support.permuting import workplace
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OPTIONS = ShapeOptions(
     images=labelled_digits().take(range(600)),
-    networks=adam(2),
+    networks=training(2),
     depth=1,
     width=8,
     depths=(1, 2),

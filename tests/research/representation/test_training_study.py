@@ -18,7 +18,7 @@ from detector.reporting.parts import paragraph
 from detector.research.representation.kinds import Maps
 from detector.research.representation.path import target_point
 from detector.research.representation.spaces.registry import space_named
-from detector.research.representation.study_options import PathStudyOptions, adam, shape_name
+from detector.research.representation.study_options import PathStudyOptions, shape_name, training
 from detector.research.representation.training_study import study
 from detector.training.runs import trained
 from tests.support.permuting import workplace
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 OPTIONS = PathStudyOptions(
     images=labelled_digits().take(range(600)),
-    networks=adam(3),
+    networks=training(3),
     depth=2,
     width=12,
     seeds=2,
@@ -63,7 +63,7 @@ def test_everything_is_measured_for_every_network_and_checkpoint(found: tuple[Pa
 def test_a_path_is_that_of_the_network_by_hand(found: tuple[Path, Study]) -> None:
     train, rest = OPTIONS.images.split(480, 0)
     images, space = rest.head(80), OPTIONS.space
-    recipe = replace(adam(3), architecture="resmlp2-1").recipe(12, train, 1)
+    recipe = replace(training(3), architecture="resmlp2-1").recipe(12, train, 1)
     module: Any = trained(recipe, train)
     values, points = torch.from_numpy(images.canonical), [space.point(images.canonical.reshape(80, -1).astype(float))]
     with torch.no_grad():
@@ -102,7 +102,7 @@ def test_what_is_finished_is_found_again(found: tuple[Path, Study]) -> None:
 def test_another_space_and_pooled_maps_are_studied_too(tmp_path: Path) -> None:
     options = PathStudyOptions(
         images=OPTIONS.images,
-        networks=adam(1),
+        networks=training(1),
         architecture="cnn",
         depth=2,
         width=4,
