@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detector.research.representation.spaces.geometry import alexandrov_curvature, angle, project
-from detector.research.representation.turned import turned
 
 if TYPE_CHECKING:
     from detector.research.representation.path import RepresentationPath
@@ -76,7 +75,7 @@ def path_geometry(path: RepresentationPath, space: LengthSpace) -> PathGeometry:
         AnalysisError: The first point is the target already, so there is no line between them; or a straight line is
             needed between points that have more than one, such as opposite ones.
     """
-    space, (target, *points) = turned(space, [path.target, *path.points])
+    points, target = path.points, path.target
     triples = list(zip(points, points[1:], points[2:], strict=False))
     steps = np.array([space.distance(a, b) for a, b in pairwise(points)])
     to_target = space.distances(points, [target])[:, 0]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 OPTIONS = AttackedOptions(
     images=labelled_digits().take(range(700)),
-    networks=training(4),
+    networks=training(10, 5e-3),
     depth=1,
     width=24,
     seeds=2,

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from detector.errors import AnalysisError
-from detector.research.representation import path_geometry as module
 from detector.research.representation.path import RepresentationPath, target_point
 from detector.research.representation.path_geometry import PathGeometry, path_geometry
 from detector.research.representation.spaces.angular_cka import AngularCKA
@@ -68,16 +67,6 @@ def test_a_layer_that_changes_nothing_points_nowhere() -> None:
     assert np.isnan(found.turns).all()
     assert np.isnan(found.aims).tolist() == [False, True, False]
     assert found.slack == pytest.approx(1)
-
-
-def test_points_that_are_turned_have_the_geometry_they_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = tuple(SPACE.point(related(seed, 0.1 * seed)) for seed in range(1, 7))
-    path = RepresentationPath(tuple("abcdef"), points, SPACE.point(one_hot(5)))
-    fast = path_geometry(path, SPACE)
-    monkeypatch.setattr(module, "turned", lambda space, points: (space, points))
-    slow = path_geometry(path, SPACE)
-    for name, value in slow.arrays().items():
-        np.testing.assert_allclose(fast.arrays()[name], value, rtol=1e-9, atol=1e-10, err_msg=name)
 
 
 @pytest.mark.parametrize("name", ["procrustes", "angular-procrustes", "stress", "riemannian"])
