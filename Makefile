@@ -9,7 +9,7 @@ SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers
-.PHONY: evaluate-tuned analyze-cifar10 analyze-cifar10-permutation analyze-mnist bench-bypass bench-matching bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
+.PHONY: evaluate-tuned analyze-cifar10 analyze-cifar10-permutation analyze-mnist bench-bypass bench-matching bench-representation bench-strata bench-canaries bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -65,6 +65,9 @@ analyze-cifar10: $(INSTALLED) ## The path-loss paper's analyses on CIFAR-10, and
 	$(BIN)/isthmus analyze connectivity $(CIFAR10) --barriers within-class=$(SHARED)/paper_barriers/within_class_sample.csv \
 		--barriers adversarial=$(SHARED)/paper_barriers/cross_class_adversarial_sample.csv --out analysis-output/connectivity
 
+bench-strata: $(INSTALLED) ## Who pays for false alarms on CIFAR-10, with and without strata of difficulty (a quarter of an hour)
+	$(BIN)/python -m benchmarks.strata $(CIFAR10_FILES) --out evaluation-output/strata
+
 analyze-mnist: $(INSTALLED) ## Linear connectivity modulo permutation, on MNIST: widths, trainings, pruning, kernels, merging (half an hour)
 	$(BIN)/isthmus analyze permutation --images $(MNIST) --out analysis-output/permutation
 
@@ -75,12 +78,18 @@ analyze-cifar10-permutation: $(INSTALLED) ## The same of small residual networks
 bench-matching: $(INSTALLED) ## What matching the units of two residual networks takes
 	$(BIN)/python -m benchmarks.matching
 
+bench-representation: $(INSTALLED) ## What distances between layers take, in each space
+	$(BIN)/python -m benchmarks.representation
+
 bench-bypass: $(INSTALLED) ## What bypasses cost on CIFAR-10
 	$(BIN)/python -m benchmarks.bypass $(CIFAR10_FILES)
 
 bench: $(INSTALLED) bundles/cifar10 ## Speed, as ratios taken in one run; docs/performance.md has a table
 	$(BIN)/python -m benchmarks.engines bundles/cifar10
 	$(BIN)/python -m benchmarks.serving bundles/cifar10
+
+bench-canaries: $(INSTALLED) bundles/cifar10 ## Which changed classifiers a bundle's canaries tell, and whether a restart ever alarms them
+	$(BIN)/python -m benchmarks.canaries bundles/cifar10 $(SHARED)/cifar10/test.zip
 
 bench-soak: $(INSTALLED) bundles/cifar10 ## A quarter of an hour of load, then too much of it: memory, lost answers, the tail
 	$(BIN)/python -m benchmarks.soak bundles/cifar10

@@ -14,7 +14,8 @@ from detector.research.representation.spaces.base import Space, rounding
 if TYPE_CHECKING:
     from detector.research.representation.spaces.base import Array, LengthSpace
 
-_STEPS = 12
+_STEPS = 100
+_EDGE = 1e-6
 _PRECISION = 1e-11
 
 
@@ -73,13 +74,13 @@ def project(space: LengthSpace, a: Array, b: Array, point: Array) -> Projection:
     """The nearest point on the straight line through `a` and `b`.
 
     On a sphere and where it is flat in closed form; in other Riemannian spaces where the tangent to `point` is at right
-    angles to the line, a root found by Brent's method: the nearest of its surroundings, which is the nearest of all
-    where the space is not curved upwards. In these, the line does not end at `a` and `b`. In a space without tangents
-    it does, and the nearest point is searched on it by distances alone, to about 1e-8 of the way.
+    angles to the line, a root found by Brent's method downhill from `a`, `b` or their middle, whichever is nearest: the
+    nearest of its surroundings, which is the nearest of all where the space is not curved upwards. In these, the line
+    does not end at `a` and `b`. In a space without tangents it does, and the nearest point is searched on it by
+    distances alone, to about 1e-8 of the way.
 
     Raises:
-        AnalysisError: `a` and `b` are one point; or no nearest point is found up to 1,000 times as far as they are
-            apart; or as `LengthSpace.between`.
+        AnalysisError: `a` and `b` are one point; or no nearest point is found; or as `LengthSpace.between`.
     """
     far = space.distance(a, b)
     if far <= rounding(space, a):
@@ -134,19 +135,23 @@ def _root(space: Space, a: Array, b: Array, far: float, point: Array) -> float:
 
     def gain(along: float) -> float:
         here = space.exp(a, along * line)
-        back = along > far / 2  # the end that is further away tells the line's direction better
-        way = space.log(here, a if back else b)
-        forward = _unit(space, here, -way if back else way)
+        # The line's direction, told by a piece of it that leads away from the end at which it may turn.
+        piece = far / 8 if 0 <= along <= far / 2 or along > far else -far / 8
+        forward = _unit(space, here, np.sign(piece) * space.log(here, space.exp(a, (along + piece) * line)))
         return space.inner(here, space.log(here, point), forward)
 
-    start = gain(0)
-    if start == 0:
-        return 0.0
-    reach = float(np.sign(start)) * max(abs(start), 1e-3 * far)
+    # Not from the ends themselves: a line may turn at one that lacks rank, and what is downhill depends on the side.
+    starts = (_EDGE * far, far / 2, (1 - _EDGE) * far)
+    here = min(starts, key=lambda along: space.distance(space.exp(a, along * line), point))
+    gained = gain(here)
+    if gained == 0:
+        return here
+    # Steps as long as the gain pass no turn of the distance where the space is curved upwards, and reach it at once
+    # where it is curved downwards; an eighth of the line is what is dared beyond.
     for _ in range(_STEPS):
-        if gain(reach) * start <= 0:
-            return float(brentq(gain, 0, reach, xtol=_PRECISION * far, rtol=_PRECISION))
-        reach *= 2
-        if abs(reach) > 1_000 * far:
-            break
-    raise AnalysisError(f"{space.name}: no point of this line is nearest to the other point")
+        there = here + float(np.copysign(max(abs(gained), far / 8), gained))
+        beyond = gain(there)
+        if beyond * gained <= 0:
+            return float(brentq(gain, here, there, xtol=_PRECISION * far, rtol=_PRECISION))
+        here, gained = there, beyond
+    raise AnalysisError(f"{space.name}: no point of this line is found nearest to the other in {_STEPS} steps")

@@ -83,6 +83,19 @@ def test_no_nearby_point_of_the_line_is_nearer_than_the_projection(space: Space)
 
 
 @every_space
+def test_nor_is_any_between_the_ends_where_the_line_leads_to_targets_of_classes(space: Space) -> None:
+    """These lack rank, so that lines turn there, and on angular shapes a line comes back to where it began."""
+    values = [activations(0, FULL), related(1, 0.6, FULL), related(2, 0.5, 5)]
+    a, *others = (space.point(each) for each in values)
+    b = space.point(one_hot(6))
+    line = [space.between(a, b, share) for share in np.linspace(0, 1, 21)]
+    for point in others:
+        found = project(space, a, b, point)
+        assert found.deviation <= min(space.distance(here, point) for here in line) + 1e-9
+        assert abs(found.progress) < 2
+
+
+@every_space
 @pytest.mark.parametrize("progress", [-0.3, 0.0, 0.3, 0.5, 1.0, 1.2])
 def test_a_point_of_the_line_is_its_own_projection(space: Space, progress: float) -> None:
     a, b, _ = _points(space)
