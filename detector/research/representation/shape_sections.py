@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.metrics import mean_estimate
 from detector.reporting import numbers
 from detector.reporting.drawing import INK, LINE_STYLES, SERIES, chart, figure, label
 from detector.reporting.parts import Section, paragraph, row_head, wide
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from detector.research.representation.shapes import Shape, Shapes
     from detector.research.representation.spaces.base import Array
 
+_PAIRS = "distance of two seeds"
 _NAMED = 40  # points of a matrix that still have room for their names
 
 
@@ -62,7 +62,9 @@ def shape_sections(shapes: Shapes, charts: dict[str, Markup]) -> tuple[Section, 
                 "How far the same layer of two networks that differ in their seeds alone is apart, and how far each "
                 "layer of one shape is from each of another."
             ),
-            figure(charts["seeds"], f"{n} Trained; pairs of networks share networks, so bars are too narrow."),
+            figure(
+                charts["seeds"], f"n = {shapes.seeds} trained networks of each shape, every two of them a pair; means."
+            ),
             figure(charts["matrix"], "Distances of all layers of the first network of each shape; dark is near."),
             figure(charts["map"], "The same on a map that keeps them best; the cross is the target."),
             _path_distances(shapes),
@@ -79,7 +81,7 @@ def _paths(shapes: Shapes) -> Markup:
         ("length", lambda one, when: one.lengths(when)),
         ("slack", lambda one, when: one.slacks(when)),
         ("mean step of a block", lambda one, when: one.block_steps(when)),
-        ("distance of two seeds", lambda one, when: one.across_seeds(when)),
+        (_PAIRS, lambda one, when: one.across_seeds(when)),
     )
 
     def paint(drawn: Figure) -> None:
@@ -87,19 +89,12 @@ def _paths(shapes: Shapes) -> Markup:
         for row, (word, some, size) in zip(axes, _series(shapes), strict=True):
             for axis, (title, values) in zip(row, kinds, strict=True):
                 for when, style in ((TRAINED, LINE_STYLES[0]), (UNTRAINED, LINE_STYLES[2])):
-                    found = [mean_estimate(values(one, when)) for one in some] if shapes.seeds > 2 else None  # noqa: PLR2004
-                    middle = [float(values(one, when).mean()) for one in some]
-                    half = None if found is None else [one.high - one.value for one in found]
-                    axis.errorbar(
-                        range(len(some)),
-                        middle,
-                        yerr=half,
-                        color=SERIES[0],
-                        linestyle=style,
-                        marker="o",
-                        markersize=3.5,
-                        capsize=2,
-                    )
+                    found = np.stack([values(one, when) for one in some], axis=1)
+                    look = {"color": SERIES[0], "linestyle": style}
+                    if title == _PAIRS:  # which share networks: no interval would hold
+                        axis.plot(found.mean(0), marker="o", markersize=3.5, **look)
+                    else:
+                        bars(axis, range(len(some)), found, **look)
                 axis.set_xticks(range(len(some)), [str(size(one)) for one in some])
                 axis.set_xlabel(word)
                 axis.set_title(f"{title}, n = {shapes.seeds}")
