@@ -11,6 +11,7 @@ import numpy as np
 
 from detector.bundle import read_bundle
 from detector.classifiers.onnx import OnnxClassifier
+from detector.classifiers.session import CPU
 from detector.engine.choice import EngineChoice
 from detector.engine.fused import FusedEngine
 from detector.engine.reference import ReferenceEngine
@@ -86,14 +87,19 @@ class Detector:
             A bundle of a remote classifier has none (`service.loading.load_detector` connects to it).
         threads: CPU threads of the bundle's classifier; None leaves the choice to ONNX Runtime.
         engine: What runs the bundle's own graph.
+        canary_tolerance: How many times as far from their stored answers as usual the canaries' may be, above 0.
 
     Attributes:
+        bundle: The bundle; its canaries are allowed what they are held to here.
+        canary_deviations: float64 (canaries,): how far each one's answer was from the stored one at the start, where 1
+            is what is allowed.
         description: One line for people: what runs, and on which device.
 
     Raises:
         BundleError: Its graphs don't fit its manifest, it has none and no classifier is given, or the guard can't be
             one graph and must be.
         ClassifierMismatchError: The classifier does not give the answers stored at calibration.
+        SettingsError: `canary_tolerance` is out of range.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class Detector:
         classifier: Classifier | None = None,
         threads: int | None = None,
         engine: EngineChoice = EngineChoice.AUTO,
+        canary_tolerance: float = 1.0,
     ) -> None:
         self.bundle = bundle
         self._classifier, self._threads = classifier, threads
@@ -115,17 +122,27 @@ class Detector:
             )
         self._engine = self._opened(engine if classifier is None else EngineChoice.REFERENCE)
         self.description = self._engine.description
-        canaries = bundle.parts.canaries
-        canaries.check(self._engine.evidence(canaries.images).profile.image_logits)
+        canaries = bundle.canaries if self._is_measured_kind() else bundle.canaries.loosened()
+        self.bundle = bundle.with_canaries(canaries.tolerating(canary_tolerance))
+        canaries = self.bundle.canaries
+        self.canary_deviations = canaries.check(self._engine.evidence(canaries.images).profile.image_logits)
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int | None = None, engine: EngineChoice = EngineChoice.AUTO) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        threads: int | None = None,
+        engine: EngineChoice = EngineChoice.AUTO,
+        canary_tolerance: float = 1.0,
+    ) -> Self:
         """Read, verify and start a bundle folder.
 
         Raises:
             BundleError: It can't be used; the message says why and names the file.
+            SettingsError: `canary_tolerance` is out of range.
         """
-        return cls(read_bundle(path), threads=threads, engine=engine)
+        return cls(read_bundle(path), threads=threads, engine=engine, canary_tolerance=canary_tolerance)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -168,6 +185,12 @@ class Detector:
             barrier_gaps=found.barriers.gaps,
             profile=found.profile,
         )
+
+    def _is_measured_kind(self) -> bool:
+        """Whether what canaries are allowed holds for what runs here: CPUs for a graph, anything for a remote one."""
+        if self.bundle.manifest.remote is not None:
+            return True
+        return self._classifier is None and self._engine.device == CPU
 
     def _opened(self, choice: EngineChoice) -> Engine:
         if choice is not EngineChoice.REFERENCE:

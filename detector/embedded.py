@@ -129,10 +129,15 @@ def read_digits() -> tuple[UInt8Array, NDArray[np.int64]]:
     return np.rint(data.images * (255 / _LEVELS)).astype(np.uint8)[..., None], data.target.astype(np.int64)
 
 
-def labelled_digits() -> LabelledImages:
-    """scikit-learn's digits to train on: 1,797 grey images of 8 x 8."""
+def digits_set() -> ImageSet:
+    """scikit-learn's digits: 1,797 grey images of 8 x 8."""
     pixels, labels = read_digits()
-    return LabelledImages(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, len(LABELS))
+    return _image_set(pixels, labels, np.arange(len(labels)))
+
+
+def labelled_digits() -> LabelledImages:
+    """`digits_set` to train on."""
+    return LabelledImages.of(digits_set())
 
 
 def _split(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

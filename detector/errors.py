@@ -32,6 +32,7 @@ The tree (the transport maps each branch to one status code, in one place)::
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -153,7 +154,16 @@ class BundleSchemaError(BundleError):
 
 
 class ClassifierMismatchError(BundleError):
-    """The running classifier does not give the answers stored at calibration."""
+    """The running classifier does not give the answers stored at calibration.
+
+    Args:
+        message: In what they differ.
+        deviation: How many times as much as is allowed; infinite where there is nothing to compare.
+    """
+
+    def __init__(self, message: str, *, deviation: float = math.inf) -> None:
+        super().__init__(message)
+        self.deviation = deviation
 
 
 class FusionError(BundleError):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _MOST_CLASSES = 50
 _CLASSES_ABREAST = 10
+_IMAGES_ABREAST = 10
+_LONGEST_CAPTION = 24
 _BINS = 60
 _SMALL_LOSS = 0.01  # nats; below, the axis is linear
 _COLOURS = {"BENIGN": "#2f7d4f", "SUSPECT": "#c98a12", "ADVERSARIAL": "#b3332e"}
@@ -58,6 +60,28 @@ def contact_sheet(prototypes: Prototypes, labels: Sequence[str]) -> bytes:
             _draw_image(axis, prototypes.images[label, number])
             axis.set_xlabel(f"loss {abs(prototypes.losses[label, number]):.1g}", fontsize=7, labelpad=2)
         axes[block * per_class, column].set_title(labels[label], fontsize=9, pad=3, parse_math=False)
+    return _png(figure)
+
+
+def labelled_sheet(images: Float32Array, captions: Sequence[str]) -> bytes:
+    """Images with a line of text below each, ten side by side.
+
+    Args:
+        images: float32 (N, channels, height, width), canonical, N >= 1.
+        captions: One each; what is long is cut.
+    """
+    columns = min(len(images), _IMAGES_ABREAST)
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.15 * columns + 0.2, 1.3 * rows + 0.3), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat[len(images) :]:
+        axis.set_axis_off()
+    for axis, image, caption in zip(axes.flat, images, captions, strict=False):
+        _draw_image(axis, image)
+        short = (
+            caption if len(caption) <= _LONGEST_CAPTION else caption[: _LONGEST_CAPTION - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        )
+        axis.set_xlabel(short, fontsize=7, labelpad=2, parse_math=False)
     return _png(figure)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -35,9 +35,28 @@ class CanaryMetrics:
         for outcome in _OUTCOMES.values():
             self._checks.labels(outcome)
 
-    def checked(self, *, passed: bool) -> None:
+        self._deviation = Gauge(
+            "isthmus_canary_deviation_ratio",
+            "How far the newest answers to the canaries are from the stored ones at most, where 1 is what is allowed.",
+            registry=registry,
+        )
+
+    def checked(self, deviation: float) -> None:
+        """A check ended.
+
+        Args:
+            deviation: Of what was shown, as `detector.bundle.Canaries.deviations` has it.
+        """
+        self.counted(passed=deviation <= 1)
+        self.deviates(deviation)
+
+    def counted(self, *, passed: bool) -> None:
         """A check ended."""
         self._checks.labels(_OUTCOMES[passed]).inc()
+
+    def deviates(self, deviation: float) -> None:
+        """How far the newest answers to all canaries are from the stored ones at most, where 1 is what is allowed."""
+        self._deviation.set(deviation)
 
 
 class CanaryWatch:
@@ -73,7 +92,8 @@ class CanaryWatch:
         try:
             await guard.check_canary(self._turn)
         except Exception as error:  # noqa: BLE001 - an engine that fails is not the calibrated one either
-            self._metrics.checked(passed=False)
+            self._metrics.counted(passed=False)
             _log.error("canary failed", reason=str(error), bundle_digest=guard.bundle.digest)
         else:
-            self._metrics.checked(passed=True)
+            self._metrics.counted(passed=True)
+        self._metrics.deviates(guard.canary_deviation)

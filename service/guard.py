@@ -64,6 +64,7 @@ class Guard:
         audit: AuditLog | None,
     ) -> None:
         self._bundle = scorer.bundle
+        self._canary_deviations = scorer.canary_deviations.copy()
         self._limits = RequestLimits.of(settings)
         self._metrics = metrics
         self._quota = quota
@@ -114,8 +115,15 @@ class Guard:
         canaries = self._bundle.canaries
         index = turn % len(canaries)
         canary = canaries[index : index + 1]
+        self._canary_deviations[index] = math.inf  # unless it answers
         (answer,) = await self._batcher.score(canary.images, caller=_CANARIES)
+        (self._canary_deviations[index],) = canary.deviations(answer.logits)
         canary.check(answer.logits)
+
+    @property
+    def canary_deviation(self) -> float:
+        """The largest of all canaries' newest answers' differences from the stored ones, where 1 is what is allowed."""
+        return float(self._canary_deviations.max())
 
     @property
     def bundle(self) -> LoadedBundle:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from detector import Bundle
+    from detector.bundle import Canaries
     from detector.classifiers.address import RemoteModel
     from detector.classifiers.remote_calls import RemoteObserver
     from service.upstream_settings import UpstreamSettings
@@ -40,6 +41,7 @@ def start_detector(
     threads: int | None = None,
     engine: EngineChoice = EngineChoice.AUTO,
     observer: Callable[[], RemoteObserver] | None = None,
+    canary_tolerance: float = 1.0,
 ) -> Detector:
     """Start a bundle; connect to its classifier where that runs elsewhere.
 
@@ -49,6 +51,7 @@ def start_detector(
         threads: As for `Detector`.
         engine: As for `Detector`; a remote classifier has no use for the fused one.
         observer: Makes who is told of calls to such a classifier.
+        canary_tolerance: As for `Detector`.
 
     Raises:
         BundleError: It can't be used; the message says why and names the file.
@@ -58,12 +61,13 @@ def start_detector(
     """
     remote = bundle.manifest.remote
     if remote is None:
-        return Detector(bundle, threads=threads, engine=engine)
+        return Detector(bundle, threads=threads, engine=engine, canary_tolerance=canary_tolerance)
     if engine is EngineChoice.FUSED:
         raise FusionError("engine: the bundle's classifier runs elsewhere, so its guard can't be one graph")
-    classifier = _connected(bundle, upstream.applied_to(remote), upstream, observer)
+    canaries = bundle.canaries.tolerating(canary_tolerance)
+    classifier = _connected(bundle, canaries, upstream.applied_to(remote), upstream, observer)
     try:
-        detector = Detector(bundle, classifier=classifier)
+        detector = Detector(bundle, classifier=classifier, canary_tolerance=canary_tolerance)
     except BaseException:
         classifier.close()
         raise
@@ -72,7 +76,11 @@ def start_detector(
 
 
 def _connected(
-    bundle: Bundle, model: RemoteModel, upstream: UpstreamSettings, observer: Callable[[], RemoteObserver] | None
+    bundle: Bundle,
+    canaries: Canaries,
+    model: RemoteModel,
+    upstream: UpstreamSettings,
+    observer: Callable[[], RemoteObserver] | None,
 ) -> RemoteClassifier:
     manifest = bundle.manifest
     endpoint = connect(model, upstream.access(tls=model.tls), timeout=upstream.upstream_timeout)
@@ -83,6 +91,6 @@ def _connected(
         labels=manifest.labels,
         output_kind=manifest.output_kind,
         policy=upstream.call_policy,
-        canaries=bundle.parts.canaries,
+        canaries=canaries,
         observer=observer() if observer else None,
     )

@@ -111,6 +111,8 @@ class OperatorPage:
         drift_images = self._value("isthmus_p_value_drift_images")
         failed = self._value("isthmus_canary_checks_total", outcome="failed")
         passed = self._value("isthmus_canary_checks_total", outcome="passed")
+        deviation = self._value("isthmus_canary_deviation_ratio")
+        canaries = f"{failed:.0f} failed, {passed:.0f} passed; newest at {deviation:.0%} of what rounding may do"
         queue, limit = self._value("isthmus_queue_images"), self._value("isthmus_queue_limit_images")
         known = f"{drift:.2f} over {drift_images:.0f} images; benign ones pass {_DRIFT_LIMIT} once in a thousand times"
         facts = {
@@ -118,7 +120,7 @@ class OperatorPage:
             "p-value drift": _marked(known, bad=drift > _DRIFT_LIMIT)
             if math.isfinite(drift)
             else f"not known yet, after {drift_images:.0f} images",
-            "canaries": _marked(f"{failed:.0f} failed, {passed:.0f} passed", bad=failed > 0),
+            "canaries": _marked(canaries, bad=failed > 0),
         }
         breaker = self._value("isthmus_upstream_breaker_state")
         if math.isfinite(breaker):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from detector import Detection
     from detector.bundle import Canaries, Manifest
     from detector.classifiers.base import Float32Array
@@ -40,6 +43,11 @@ class Scorer(Protocol):
     @property
     def bundle(self) -> LoadedBundle:
         """What is loaded."""
+        ...
+
+    @property
+    def canary_deviations(self) -> NDArray[np.float64]:
+        """float64 (canaries,): how far each one's answer was from the stored one at the start; 1 is what is allowed."""
         ...
 
     def classify_canonical(self, images: Float32Array) -> Float32Array:

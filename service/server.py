@@ -214,10 +214,10 @@ class RunningServer:
         """A detector that gave the bundle's stored answers, or refused to be loaded; it is warm."""
         try:
             scorer = await asyncio.to_thread(self._load_warm)
-        except ClassifierMismatchError:
-            self._canary_metrics.checked(passed=False)
+        except ClassifierMismatchError as error:
+            self._canary_metrics.checked(error.deviation)
             raise
-        self._canary_metrics.checked(passed=True)
+        self._canary_metrics.checked(float(scorer.canary_deviations.max()))
         return scorer
 
     @cached_property
@@ -238,6 +238,7 @@ class RunningServer:
             threads=settings.threads,
             engine=settings.engine,
             observer=self._upstream_observer,
+            canary_tolerance=settings.canary_tolerance,
         )
 
     def _load_warm(self) -> Scorer:

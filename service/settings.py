@@ -91,6 +91,13 @@ class ServiceSettings(UpstreamSettings):
         description="Seconds between two checks, one stored image each, that the running classifier still is the"
         " calibrated one; 0 checks at every load alone.",
     )
+    canary_tolerance: float = Field(
+        1.0,
+        gt=0,
+        le=1_000_000,
+        description="How many times as far from its stored answer as the bundle allows a canary's may be: more where"
+        " another kind of processor rounds otherwise, less where a remote classifier's is known.",
+    )
     drift_window_images: int = Field(
         2000, ge=LEAST_P_VALUES, le=1_000_000, description="Newest p-values that the drift metric looks at."
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from detector import Detection, TargetRates
 from detector.bundle import CalibrationSummary, Canaries, Manifest
 from detector.classifiers.base import Float32Array, ImageSpec, OutputKind
 from detector.profiles import PathKind, PathPlan, PathProfile, PathTarget
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _BRIGHTNESS: Final = np.array([0.2, 0.5, 0.8], np.float32)
 _SHARPNESS: Final = np.float32(40)
@@ -34,7 +37,7 @@ class BrightnessBundle:
     def canaries(self) -> Canaries:
         """Uniform images with the logits they must give."""
         images = np.ones((len(_BRIGHTNESS), *self.manifest.spec.shape), np.float32) * _BRIGHTNESS[:, None, None, None]
-        return Canaries(images, _logits(_BRIGHTNESS))
+        return Canaries.loose(images, _logits(_BRIGHTNESS))
 
     @property
     def output_name(self) -> str:
@@ -69,6 +72,12 @@ class BrightnessScorer:
                 files={},
             )
         )
+
+    @property
+    def canary_deviations(self) -> NDArray[np.float64]:
+        """None are far from their stored answers."""
+        canaries = self.bundle.canaries
+        return canaries.deviations(self.classify_canonical(canaries.images))
 
     def classify_canonical(self, images: Float32Array) -> Float32Array:
         """The logits alone of such images as `score_canonical` takes."""

@@ -13,12 +13,14 @@ from sklearn.metrics import roc_auc_score
 from detector import Detection, Detector, Verdict, read_bundle
 from detector.classifiers.onnx import OnnxClassifier
 from detector.embedded import LABELS, SPEC
-from detector.errors import BundleError, ClassifierMismatchError, InvalidInputError
+from detector.engine.choice import EngineChoice
+from detector.errors import BundleError, ClassifierMismatchError, InvalidInputError, IsthmusError, SettingsError
 from detector.images import to_canonical
 from detector.paths import barriers
 from detector.scoring.one_class import fit_one_class
 from tests.service.support import python_environment
 from tests.support.bundles import DIGITS_PLAN, digits_onnx
+from tests.support.flips import HIGH_EXPONENT, LOW_EXPONENT, SIGN, with_flipped_bit
 from tests.support.formulas import FormulaClassifier
 from tests.support.guards import TAPPED, guarded
 
@@ -209,12 +211,51 @@ def test_the_number_of_threads_changes_no_answer(
     _assert_same(Detector.load(str(digits_bundle), threads=1).score(digits.test.pixels), detection)
 
 
-def test_the_canaries_are_calibration_images(digits_bundle: Path, digits: EmbeddedDefault) -> None:
-    canaries = read_bundle(digits_bundle).parts.canaries
-    with np.load(digits.images_file, allow_pickle=False) as arrays:
-        np.testing.assert_array_equal(canaries.images, to_canonical(arrays["images"][:4], SPEC.shape))
+def test_the_canaries_are_answered_alike_by_the_classifier_alone(digits_bundle: Path, digits: EmbeddedDefault) -> None:
+    canaries = read_bundle(digits_bundle).canaries
     runs = OnnxClassifier(digits.classifier_file, spec=SPEC, labels=LABELS)
     np.testing.assert_allclose(runs.logits(canaries.images), canaries.logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", [EngineChoice.FUSED, EngineChoice.REFERENCE])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_calibrated_classifier_is_far_from_being_refused(
+    digits_bundle: Path, engine: EngineChoice, threads: int
+) -> None:
+    detector = Detector.load(digits_bundle, engine=engine, threads=threads)
+    assert detector.canary_deviations.shape == (len(detector.bundle.canaries),)
+    assert 0 <= detector.canary_deviations.max() < 0.25
+
+
+@pytest.mark.parametrize("engine", [EngineChoice.FUSED, EngineChoice.REFERENCE])
+@pytest.mark.parametrize("bit", [SIGN, HIGH_EXPONENT, LOW_EXPONENT])
+def test_one_flipped_bit_is_refused(digits_bundle: Path, engine: EngineChoice, bit: int) -> None:
+    bundle = read_bundle(digits_bundle)
+    harmed = replace(bundle, parts=replace(bundle.parts, classifier=with_flipped_bit(bundle.graph, bit)))
+    with pytest.raises(IsthmusError) as told:
+        Detector(harmed, engine=engine)
+    if bit != HIGH_EXPONENT:  # which may leave no numbers to compare
+        assert isinstance(told.value, ClassifierMismatchError)
+        assert told.value.deviation > 10
+        Detector(harmed, engine=engine, canary_tolerance=2 * told.value.deviation)
+
+
+def test_a_processor_of_another_kind_may_round_otherwise(digits_bundle: Path, digits: EmbeddedDefault) -> None:
+    real, bundle = digits_onnx(digits), read_bundle(digits_bundle)
+    coarse = FormulaClassifier(lambda images: real.logits(images) * np.float32(1.002), 10, SPEC)  # as of ten bits
+    with pytest.raises(ClassifierMismatchError):
+        bundle.canaries.check(coarse.logits(bundle.canaries.images))
+    detector = Detector(bundle, classifier=coarse)
+    assert (detector.bundle.canaries.allowed > bundle.canaries.allowed).all()
+    assert detector.canary_deviations.max() < 1
+    with pytest.raises(ClassifierMismatchError):
+        Detector(bundle, classifier=coarse, canary_tolerance=0.01)
+
+
+@pytest.mark.parametrize("factor", [0, float("nan")])
+def test_a_tolerance_out_of_range_is_refused(digits_bundle: Path, factor: float) -> None:
+    with pytest.raises(SettingsError, match="canary_tolerance"):
+        Detector.load(digits_bundle, canary_tolerance=factor)
 
 
 def test_the_classifier_alone_needs_no_taps(digits: EmbeddedDefault, digits_bundle: Path) -> None:

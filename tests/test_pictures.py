@@ -11,7 +11,7 @@ from PIL import Image
 from detector import Detector
 from detector.images import to_canonical
 from detector.paths import Prototypes
-from detector.pictures import PicturedImage, contact_sheet, path_profiles, score_histogram
+from detector.pictures import PicturedImage, contact_sheet, labelled_sheet, path_profiles, score_histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +41,14 @@ def pictured(digits: EmbeddedDefault, digits_bundle: Path) -> list[PicturedImage
     return [PicturedImage(f"image {i}", images[i], detection[i : i + 1]) for i in range(3)]
 
 
-@pytest.fixture(params=["sheet", "histogram", "profiles"])
+@pytest.fixture(params=["sheet", "captions", "histogram", "profiles"])
 def draw(request: pytest.FixtureRequest, pictured: list[PicturedImage]) -> Callable[[], bytes]:
     scores = np.random.default_rng(0).lognormal(size=200).astype(np.float32)
     pictures: dict[str, Callable[[], bytes]] = {
         "sheet": lambda: contact_sheet(_prototypes(4), tuple("abcd")),
+        "captions": lambda: labelled_sheet(
+            _prototypes(12).images[:, 0], ["short", "$x_1$ and much too long a name"] * 6
+        ),
         "histogram": lambda: score_histogram(scores, {"PGD-Linf-8/255": 3 * scores[:50]}),
         "profiles": lambda: path_profiles(pictured),
     }

@@ -273,6 +273,12 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             ),
         ),
         Panel(
+            "Canary deviation",
+            "How far the newest answers are from the stored ones, of what is allowed: rounding is a few hundredths.",
+            (Query(f"isthmus_canary_deviation_ratio{{{ON}}}", "{{instance}}"),),
+            limits=(0.5, 1),
+        ),
+        Panel(
             "Reloads",
             "Bundles loaded, or refused, while serving.",
             (

@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from detector.classifiers.outputs import class_output
 from detector.conformal import smallest_p_value
-from detector.errors import CalibrationError, ClassifierMismatchError, FusionError, SettingsError
+from detector.errors import CalibrationError, FusionError, SettingsError
 
 if TYPE_CHECKING:
+    from detector.bundle.canaries import Canaries
     from detector.bundle.manifest import Manifest
-    from detector.classifiers.base import Float32Array
     from detector.conformal import ConformalCalibration
     from detector.paths import Prototypes
 
@@ -26,50 +24,6 @@ CALIBRATION = "calibration.safetensors"
 CANARIES = "canaries.safetensors"
 REPORT = "report.html"
 CONTACT_SHEET = "prototypes.png"
-_TOLERANCE = 0.02  # of the logits' spread: other processors round differently, other classifiers answer differently
-
-
-@dataclass(frozen=True)
-class Canaries:
-    """A few inputs with the answers they must give: is the running classifier the calibrated one?
-
-    Args:
-        images: float32 (N, channels, height, width), canonical.
-        logits: float32 (N, classes), the calibrated classifier's answers.
-    """
-
-    images: Float32Array
-    logits: Float32Array
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, rows: slice) -> Canaries:
-        """Some of them."""
-        return Canaries(self.images[rows], self.logits[rows])
-
-    def check(self, given: Float32Array) -> None:
-        """Refuse a classifier that isn't the calibrated one.
-
-        Args:
-            given: float32 (N, classes), its answers to `images`.
-
-        Raises:
-            ClassifierMismatchError: They are not the stored ones.
-        """
-        difference, allowed = self.difference(given)
-        if not difference <= allowed:  # NaN too
-            raise ClassifierMismatchError(
-                f"the classifier does not give the answers stored at calibration (largest difference {difference:.4g}, "
-                f"allowed {allowed:.4g}): it is not the one this bundle was calibrated for; calibrate again"
-            )
-
-    def difference(self, given: Float32Array) -> tuple[float, float]:
-        """How far answers are from the stored ones, at most, and how far other processors may bring them."""
-        # Log-probabilities and logits differ by a constant per image, which means nothing.
-        wanted = self.logits - self.logits.mean(1, keepdims=True)
-        found = np.abs((given - given.mean(1, keepdims=True)) - wanted).max()
-        return float(found), _TOLERANCE * max(float(self.logits.std()), 1e-6)
 
 
 @dataclass(frozen=True)
@@ -130,6 +84,10 @@ class Bundle:
         import onnx
 
         return class_output([entry.name for entry in onnx.load_from_string(self.graph).graph.output])
+
+    def with_canaries(self, canaries: Canaries) -> Self:
+        """This bundle with other canaries, or others that are allowed more."""
+        return self if canaries is self.canaries else replace(self, parts=replace(self.parts, canaries=canaries))
 
     def with_rates(self, *, suspect: float | None = None, adversarial: float | None = None) -> Self:
         """This bundle with other target false-positive rates than it was calibrated with; None leaves one as it is.

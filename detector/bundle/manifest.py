@@ -15,7 +15,7 @@ from detector.verdicts import TargetRates
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 FORMAT = "isthmus-bundle"
 
 

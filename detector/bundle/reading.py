@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from detector.bundle import contents
-from detector.bundle.contents import Bundle, BundleParts, Canaries
+from detector.bundle.canaries import Canaries
+from detector.bundle.contents import Bundle, BundleParts
 from detector.bundle.manifest import Manifest
 from detector.conformal import ConformalCalibration
 from detector.errors import BundleIntegrityError, CalibrationError
@@ -100,11 +101,16 @@ def _decode(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bun
         contents.PROTOTYPES, images=("float32", (classes, None, *shape)), losses=("float32", (classes, None))
     )
     calibration = tensors(contents.CALIBRATION, scores=("float32", (None,)), classes=("int64", (None,)))
-    canaries = tensors(contents.CANARIES, images=("float32", (None, *shape)), logits=("float32", (None, classes)))
+    canaries = tensors(
+        contents.CANARIES,
+        images=("float32", (None, *shape)),
+        logits=("float32", (None, classes)),
+        allowed=("float32", (None,)),
+    )
     if prototypes["images"].shape[1] != prototypes["losses"].shape[1] or prototypes["images"].shape[1] < per_class:
         raise BundleIntegrityError(f"{folder / contents.PROTOTYPES}: fewer prototypes per class than the paths need")
-    if len(canaries["images"]) == 0 or len(canaries["images"]) != len(canaries["logits"]):
-        raise BundleIntegrityError(f"{folder / contents.CANARIES}: needs at least one image, and logits for each")
+    found = Canaries(canaries["images"], canaries["logits"], canaries["allowed"])
+    _check_canaries(folder / contents.CANARIES, found)
     try:
         scores = ConformalCalibration(
             calibration["scores"], calibration["classes"], manifest.calibration.prior_strength
@@ -116,8 +122,18 @@ def _decode(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bun
         prototypes=Prototypes(prototypes["images"], prototypes["losses"]),
         scorer=files[contents.SCORER],
         calibration=scores,
-        canaries=Canaries(canaries["images"], canaries["logits"]),
+        canaries=found,
     )
+
+
+def _check_canaries(file: Path, found: Canaries) -> None:
+    images, allowed = found.images, found.allowed
+    if len(images) == 0 or not len(images) == len(found.logits) == len(allowed):
+        raise BundleIntegrityError(f"{file}: needs at least one image, and logits and an allowed difference for each")
+    if not (images.min() >= 0 and images.max() <= 1):
+        raise BundleIntegrityError(f"{file}: array 'images' must lie in [0, 1]")
+    if not (allowed > 0).all():
+        raise BundleIntegrityError(f"{file}: array 'allowed' must be more than 0")
 
 
 def _checked_tensors(

@@ -73,7 +73,11 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 def _encode(parts: BundleParts) -> dict[str, bytes]:
     prototypes: dict[str, _Array] = {"images": parts.prototypes.images, "losses": parts.prototypes.losses}
     calibration: dict[str, _Array] = {"scores": parts.calibration.scores, "classes": parts.calibration.classes}
-    canaries: dict[str, _Array] = {"images": parts.canaries.images, "logits": parts.canaries.logits}
+    canaries: dict[str, _Array] = {
+        "images": parts.canaries.images,
+        "logits": parts.canaries.logits,
+        "allowed": parts.canaries.allowed,
+    }
     graph = {} if parts.classifier is None else {contents.CLASSIFIER: parts.classifier}
     return {
         **graph,

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from detector.calibration.anchors import ListedImages
 from detector.classifiers.gradients import match_gradients
 from detector.classifiers.loading import load_classifier, tapped
 from detector.classifiers.remote_loading import LoadedRemote
@@ -40,6 +41,7 @@ class CalibrationInputs:
         images: Held-out images, labels (if any) aligned with the classifier's classes.
         labels: One name per class.
         origin: Where `gradients` were loaded from, for processes that open them again; None where there are none.
+        listed: Images that must be no anchors; None keeps none out.
     """
 
     loaded: Loaded
@@ -47,6 +49,7 @@ class CalibrationInputs:
     images: ImageSet
     labels: tuple[str, ...]
     origin: GradientOrigin | None = None
+    listed: ListedImages | None = None
 
     def identity(self) -> dict[str, Any]:
         """What tells these inputs from others, JSON values: whatever is measured on them depends on it."""
@@ -59,6 +62,7 @@ class CalibrationInputs:
             "images": self.images.digest,
             "image_spec": spec.to_json(),
             "tools": tool_versions(),
+            **({} if self.listed is None else {"listed": self.listed.sha256}),
         }
 
 
@@ -76,6 +80,7 @@ def load_inputs(
     seed: int = 0,
     threads: int | None = None,
     taps: bool = True,
+    listed: Path | None = None,
 ) -> CalibrationInputs:
     """Load all that a calibration needs.
 
@@ -93,11 +98,14 @@ def load_inputs(
         seed: Of the choice of images.
         threads: CPU threads of the classifier.
         taps: Whether to tap hidden layers of the classifier.
+        listed: As for `ListedImages.read`: images that must be no anchors.
 
     Raises:
         ClassifierError: The classifier or the gradients can't be used.
         DataError: The images or their labels can't be used.
+        CalibrationError: The list of images can't be used.
     """
+    known = None if listed is None else ListedImages.read(listed)
     loaded: Loaded
     if isinstance(classifier, LoadedRemote):
         loaded = classifier
@@ -111,6 +119,8 @@ def load_inputs(
     names = names or names_for(loaded.classifier.labels, data, given=labels is not None)
     if data.labels is not None:
         data = align_labels(data, names)
+    if known is not None:
+        progress.note(f"anchors: {known.among(data).sum()} images are kept out, as listed in {known.source}")
     found = _gradients(loaded, gradients, data, progress)
     if gradients is not None:
         origin = GradientOrigin.of(gradients)
@@ -118,7 +128,7 @@ def load_inputs(
         origin = GradientOrigin.of(None)
     else:
         origin = GradientOrigin.of(str(classifier), state)
-    return CalibrationInputs(loaded, found, data, names, origin if found else None)
+    return CalibrationInputs(loaded, found, data, names, origin if found else None, known)
 
 
 def _gradients(loaded: Loaded, source: str | Path | None, data: ImageSet, progress: Progress) -> TorchClassifier | None:

@@ -19,6 +19,8 @@ from detector.calibration.attacking import AttackedImages, attack_job, budgets_j
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
 from detector.calibration.walking import Walk, Walkers, classify_job, walk_job
+from detector.canaries.making import make_canaries
+from detector.canaries.pool import REAL as CANDIDATES
 from detector.errors import CalibrationError
 from detector.images import to_canonical
 from detector.paths import Prototypes
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.attacks.threat_models import ThreatModel
+    from detector.bundle import Canaries
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
     from detector.classifiers.base import Float32Array
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
     from detector.shards.stages import Arrays
 
 _HELD_OUT_ATTACKS = 4
-_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved")
+_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved", "canaries")
 
 
 class Measurements:
@@ -115,6 +118,21 @@ class Measurements:
     def split(self) -> Split:
         """Which images fit the scorer and which calibrate."""
         return split_images(self.truth, self.options.fit_fraction, self.options.seed)
+
+    @cached_property
+    def anchors(self) -> NDArray[np.int64]:
+        """The images that fit the scorer and may stand in for a class: those that no list keeps out.
+
+        Raises:
+            CalibrationError: All of them are listed.
+        """
+        rows, listed = self.split.fit, self.inputs.listed
+        if listed is None:
+            return rows
+        left = rows[~listed.among(self.inputs.images)[rows]]
+        if not len(left):
+            raise CalibrationError(f"{listed.source}: lists all images that fit the scorer, so no class has an anchor")
+        return left
 
     @cached_property
     def supervised(self) -> bool:
@@ -199,6 +217,13 @@ class Measurements:
         features = self.walked(walks)
         return {name: (read, images.rows) for (name, images), read in zip(moved.items(), features, strict=True)}
 
+    @cached_property
+    def canaries(self) -> Canaries:
+        """Inputs whose answers tell this classifier from any other, calibration images among them."""
+        images = self.images_at(self.split.calibration[:CANDIDATES])
+        model, seed = self.inputs.loaded.model, self.options.seed
+        return make_canaries(self._classifier, model, images, seed=seed, progress=self.progress)
+
     @property
     def doubt(self) -> int:
         """Which of the features is the loss at the image."""
@@ -249,7 +274,7 @@ class Measurements:
     def _stand_ins(self) -> Arrays:
         """Real images in the place of prototypes."""
         self.progress.note("prototypes: no gradients, so real images (class medoids) stand in for synthetic ones")
-        rows = self.split.fit
+        rows = self.anchors
         per_class = self.options.prototypes.per_class
         chosen = medoids(self.logits[rows], self.predicted[rows], per_class, self.inputs.labels)
         return {"images": np.stack([self.images_at(rows[of_class]) for of_class in chosen])}
@@ -257,9 +282,10 @@ class Measurements:
     def _class_means(self) -> Float32Array | None:
         if self.options.prototypes.start is not PrototypeStart.CLASS_MEAN:
             return None
-        groups = [self.split.fit[self.truth[self.split.fit] == c] for c in range(len(self.inputs.labels))]
+        anchors = self.anchors
+        groups = [anchors[self.truth[anchors] == c] for c in range(len(self.inputs.labels))]
         # A class without images starts from the mean of all.
-        return np.stack([self._mean(rows if len(rows) else self.split.fit) for rows in groups])
+        return np.stack([self._mean(rows if len(rows) else anchors) for rows in groups])
 
     def _mean(self, rows: NDArray[np.int64]) -> Float32Array:
         mean = self.inputs.images.pixels[rows].mean(axis=0, dtype=np.float64) / 255

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.bundle import Bundle, BundleParts, CalibrationSummary, Canaries, Manifest, write_bundle
+from detector.bundle import Bundle, BundleParts, CalibrationSummary, Manifest, write_bundle
 from detector.bundle.contents import CONTACT_SHEET, REPORT
 from detector.bundle.writing import check_free
 from detector.calibration.checks import check_amount, check_classes_reach, check_labels
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from detector.progress import Progress
     from detector.scoring.fitted import FittedScorer
     from detector.shards.base import ShardRunner
-
-_CANARIES = 8
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,7 @@ class _Calibration:
             prototypes=self.measured.prototypes,
             scorer=self.scorer.model,
             calibration=self.calibration,
-            canaries=self._canaries(),
+            canaries=self.measured.canaries,
         )
 
     def _check_data(self) -> None:
@@ -183,15 +181,13 @@ class _Calibration:
         if self.inputs.images.labels is not None:
             self._warn(check_labels(self.measured.predicted, self.inputs.images.labels, names))
         self._warn(check_classes_reach(self.images_per_class, names, self.options))
+        if self.inputs.listed is not None:
+            self._warn(self.inputs.listed.warnings(self.inputs.images))
 
     def _warn(self, warnings: list[str]) -> None:
         self.warnings += warnings
         for warning in warnings:
             self.progress.note(f"warning: {warning}")
-
-    def _canaries(self) -> Canaries:
-        images = self.measured.images_at(self.measured.split.calibration[:_CANARIES])
-        return Canaries(images, self.classifier.logits(images))
 
     def _manifest(self) -> Manifest:
         labels = self.inputs.images.labels
@@ -232,5 +228,6 @@ class _Calibration:
                 "mean_roughness": float(rough.mean()),
             },
             "tools": tool_versions(),
+            **({} if self.inputs.listed is None else {"anchors": self.inputs.listed.to_json(images)}),
             **({} if self.tuning is None else {"tuning": self.tuning.to_json()}),
         }

@@ -61,7 +61,7 @@ class OnnxClassifier:
         name: str | None = None,
     ) -> None:
         session = open_session(model, threads=threads)
-        self._session = session.runtime
+        self._session, self.device = session.runtime, session.device
         self.name = name or ("ONNX model" if isinstance(model, bytes) else Path(model).name)
         graph_input = only_input(self._session)
         dtype = pixel_type(graph_input.type)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detector.bundle.contents import Canaries
+    from detector.bundle.canaries import Canaries
     from detector.classifiers.address import RemoteModel
     from detector.classifiers.remote_calls import Endpoint, RemoteObserver
 
@@ -172,7 +172,7 @@ class RemoteClassifier:
                 self._check(deadline)
             rows = self._call(batch, deadline)
         except ClassifierMismatchError as error:
-            self._observer.checked(passed=False)
+            self._observer.checked(error.deviation)
             self._breaker.failed(ticket, for_good=True)
             raise UpstreamUnavailableError(
                 f"{self._endpoint.description}: {error}", retry_after=self._policy.breaker.rest
@@ -223,8 +223,8 @@ class RemoteClassifier:
             raise ClassifierMismatchError(f"it can't answer the canaries: {error}") from error
         if rows.shape[1] != some.logits.shape[1]:
             raise ClassifierMismatchError(f"it has {rows.shape[1]} classes instead of {some.logits.shape[1]}")
-        some.check(to_logits(rows, self.output_kind))
-        self._observer.checked(passed=True)
+        found = some.check(to_logits(rows, self.output_kind))
+        self._observer.checked(float(found.max()))
 
     def _encoded(self, images: Float32Array) -> NDArray[Any]:
         """Images as the model takes them; of a fixed batch, as many as it takes."""

@@ -85,8 +85,8 @@ class RemoteObserver(Protocol):
     def breaker(self, state: BreakerState) -> None:
         """The breaker is in another state."""
 
-    def checked(self, *, passed: bool) -> None:
-        """The canaries were shown, and answered."""
+    def checked(self, deviation: float) -> None:
+        """The canaries were shown, and answered: how far from the stored answers, where 1 is what is allowed."""
 
 
 class Unobserved:
@@ -101,7 +101,7 @@ class Unobserved:
     def breaker(self, state: BreakerState) -> None:
         """Nothing."""
 
-    def checked(self, *, passed: bool) -> None:
+    def checked(self, deviation: float) -> None:
         """Nothing."""
 
 

@@ -7,6 +7,7 @@ import ctypes
 import io
 import logging
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOG = logging.getLogger("isthmus")
+CPU = "CPU"
+"""What `Session.device` says where nothing but the processor runs it."""
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _SEVERITY_WARNING = 2
@@ -25,6 +28,15 @@ _SEVERITY_FATAL = 4
 # Scores are calibrated on one device and served on another: full float32 products and a fixed choice of convolution
 # keep the two apart by rounding only.
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+
+
+class Optimisation(StrEnum):
+    """How far ONNX Runtime rewrites a graph before it runs it; sums are taken in another order in each."""
+
+    NONE = "ORT_DISABLE_ALL"
+    BASIC = "ORT_ENABLE_BASIC"
+    EXTENDED = "ORT_ENABLE_EXTENDED"
+    ALL = "ORT_ENABLE_ALL"
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,25 @@ def open_session(model: str | Path | bytes, *, threads: int | None = None) -> Se
         _LOG.warning("a CUDA device is present but ONNX Runtime could not use it (are CUDA and cuDNN installed?)")
     else:
         session = _create(source, options, [_CPU])
-    return Session(session, "CPU")
+    return Session(session, CPU)
+
+
+def open_on_cpu(model: bytes, *, threads: int, optimisation: Optimisation) -> Any:
+    """An `onnxruntime.InferenceSession` on the CPU, whatever else there is.
+
+    Args:
+        model: An ONNX model, in one piece.
+        threads: CPU threads within one run.
+        optimisation: How far ONNX Runtime rewrites the graph.
+
+    Raises:
+        ClassifierError: ONNX Runtime can't run it so.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SEVERITY_FATAL
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, optimisation)
+    return _create(model, options, [_CPU])
 
 
 def only_input(runtime: Any) -> Any:

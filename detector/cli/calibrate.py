@@ -116,6 +116,13 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     prototype_smoothness: Annotated[float, panelled("Weight of the smoothness penalty.", _PROTOTYPES)] = 0.0,
     prototype_jitter: Annotated[int, panelled("Largest shift at each step, pixels.", _PROTOTYPES)] = 0,
     prototype_steps: Annotated[int, panelled("Most Adam steps.", _PROTOTYPES)] = 250,
+    difficulty: Annotated[
+        Path | None,
+        panelled(
+            "The cleaning-listed.json of isthmus analyze difficulty: images that it lists stand in for no class.",
+            _PROTOTYPES,
+        ),
+    ] = None,
     tune: TuneOption = False,
     tune_budget: TuneBudgetOption = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn: the same seed gives the same bundle.")] = 0,
@@ -185,6 +192,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
                 seed=seed,
                 threads=threads,
                 taps=taps,
+                listed=difficulty,
                 progress=bars,
             )
             with spread(

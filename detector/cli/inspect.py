@@ -35,19 +35,20 @@ def inspect(
         from detector.bundle.contents import MANIFEST
         from detector.cli.remote import load_detector
 
-        loaded = load_detector(bundle).bundle
+        detector = load_detector(bundle)
         if as_json:
             sys.stdout.write((bundle / MANIFEST).read_text(encoding="utf-8"))
         else:
-            _facts(bundle, loaded).print()
+            _facts(bundle, detector.bundle, float(detector.canary_deviations.max())).print()
 
 
-def _facts(path: Path, bundle: Bundle) -> Facts:
+def _facts(path: Path, bundle: Bundle, deviation: float) -> Facts:
     facts = Facts()
     facts.add("bundle", str(path))
     facts.add("digest", bundle.digest)
     canaries = len(bundle.parts.canaries.logits)
-    verified = f"{len(bundle.manifest.files)} files intact, {canaries} canaries answered as at calibration"
+    answered = f"{canaries} canaries answered as at calibration, to {deviation:.1%} of what rounding may do"
+    verified = f"{len(bundle.manifest.files)} files intact, {answered}"
     facts.add("verified", verified, "green")
     _add_classifier(facts, bundle.manifest)
     _add_detector(facts, bundle)

@@ -10,7 +10,7 @@ from detector.cli.classifier_options import panelled
 from detector.cli.values import sides
 
 if TYPE_CHECKING:
-    from detector.data.source import ImageSource
+    from detector.data.source import ImageSet, ImageSource
     from detector.progress import Progress
     from detector.training.data import LabelledImages
 
@@ -38,10 +38,10 @@ GrayOption = Annotated[bool, panelled("Read them in one channel, whatever they h
 LabelledLimitOption = Annotated[int, panelled("Most images used: a class-balanced, seeded choice.", IMAGES, min=1)]
 
 
-def read_labelled(
+def read_named(
     images: str | None, *, size: str | None, gray: bool, limit: int, seed: int, progress: Progress
-) -> LabelledImages:
-    """Read images and what they show.
+) -> ImageSet:
+    """Read images with their names, and what they show.
 
     Args:
         images: As for `open_images`; None for scikit-learn's digits, as they are.
@@ -54,22 +54,33 @@ def read_labelled(
     Raises:
         typer.BadParameter: Their size is not known, and none is given.
         DataError: They can't be read.
-        AnalysisError: They have no labels.
     """
     from detector.data.opening import open_images
     from detector.data.reading import read_images
     from detector.data.source import choose
-    from detector.embedded import labelled_digits
-    from detector.training.data import LabelledImages
+    from detector.embedded import digits_set
 
     if images is None:
         if size is not None:
             raise typer.BadParameter("--size is of --images; digits have their own")
-        digits = labelled_digits()
+        digits = digits_set()
         return digits.take(choose(digits.labels, len(digits), limit, seed))
     source = open_images(images)
     shape = shape_of(source, images, size=size, gray=gray)
-    return LabelledImages.of(read_images(source, shape, limit=limit, seed=seed, progress=progress))
+    return read_images(source, shape, limit=limit, seed=seed, progress=progress)
+
+
+def read_labelled(
+    images: str | None, *, size: str | None, gray: bool, limit: int, seed: int, progress: Progress
+) -> LabelledImages:
+    """The images of `read_named` to train on.
+
+    Raises:
+        AnalysisError: They have no labels.
+    """
+    from detector.training.data import LabelledImages
+
+    return LabelledImages.of(read_named(images, size=size, gray=gray, limit=limit, seed=seed, progress=progress))
 
 
 def shape_of(source: ImageSource, images: str, *, size: str | None, gray: bool) -> tuple[int, int, int]:

@@ -44,6 +44,11 @@ class Engine(Protocol):
         """One line for people: what runs, and on which device."""
         ...
 
+    @property
+    def device(self) -> str:
+        """Where the classifier runs: as `Session.device`, or empty where that is not known."""
+        ...
+
     def evidence(self, images: Float32Array) -> Evidence:
         """Walk and score.
 

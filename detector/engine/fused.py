@@ -43,6 +43,7 @@ class FusedEngine:
             session = open_session(fuse(bundle, profile=True), threads=threads)
         except ClassifierError as error:
             raise FusionError(str(error)) from error
+        self.device = session.device
         self._outputs = [entry.name for entry in session.runtime.get_outputs()]
         self._images_at_once = max(1, _POINTS_AT_ONCE[session.device] // self._plan.forwards_per_image)
         self._graph: Callable[[Float32Array], list[Any]] = lambda images: session.runtime.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from detector.classifiers.onnx import OnnxClassifier
 from detector.engine.base import Evidence, check_features
 from detector.engine.walker import PathWalker
 from detector.paths import barriers
@@ -30,6 +31,7 @@ class ReferenceEngine:
         self._parts = bundle.parts
         self._walker = PathWalker(classifier, bundle.parts.prototypes, bundle.manifest.plan)
         self._scorer = OnnxScorer(bundle.parts.scorer)
+        self.device = classifier.device if isinstance(classifier, OnnxClassifier) else ""
         self.description = f"reference engine, {classifier.description}"
         check_features(bundle, scorer=self._scorer.features, taps=classifier.tap_count)
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.bundle import Bundle, BundleParts, Canaries, read_bundle, write_bundle
+from detector.bundle import Bundle, BundleParts, read_bundle, write_bundle
 from detector.bundle.contents import CONTACT_SHEET, REPORT
+from detector.canaries.making import answered_anew, make_canaries
+from detector.canaries.pool import REAL as CANDIDATES
 from detector.detector import Detector
 from detector.errors import BundleError
 from detector.pictures import contact_sheet
@@ -18,7 +20,7 @@ from detector.versions import tool_versions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.bundle import CalibrationSummary, Manifest
+    from detector.bundle import CalibrationSummary, Canaries, Manifest
     from detector.transfer.decision import Decision
     from detector.transfer.evidence import Evidence
     from detector.transfer.measuring import TransferMeasurements
@@ -46,13 +48,12 @@ def transferred(
     """
     old = measured.bundle
     classifier, loaded = measured.inputs.classifier, measured.inputs.new.loaded
-    images = old.canaries.images if thresholds is None else _canaries(measured, len(old.canaries))
     parts = BundleParts(
         classifier=loaded.model,
         prototypes=measured.prototypes,
         scorer=old.parts.scorer,
         calibration=old.parts.calibration if thresholds is None else thresholds.calibration,
-        canaries=Canaries(images, classifier.logits(images)),
+        canaries=_canaries(measured, anew=thresholds is not None),
     )
     manifest = dataclasses.replace(
         old.manifest,
@@ -100,9 +101,13 @@ def _check(measured: TransferMeasurements, detector: Detector) -> None:
         raise BundleError(f"the new bundle scores otherwise than what was measured, by up to {apart:.3g} nats")
 
 
-def _canaries(measured: TransferMeasurements, count: int) -> Any:
-    """Images that set the new thresholds, so that a later transfer tells that it is given them again."""
-    return measured.inputs.canonical()[measured.split.calibration[:count]]
+def _canaries(measured: TransferMeasurements, *, anew: bool) -> Canaries:
+    """Of images that set new thresholds where there are such: a later transfer tells that it is given them again."""
+    classifier, model = measured.inputs.classifier, measured.inputs.new.loaded.model
+    if not anew:
+        return answered_anew(classifier, model, measured.bundle.canaries.images)
+    images = measured.inputs.canonical()[measured.split.calibration[:CANDIDATES]]
+    return make_canaries(classifier, model, images, seed=measured.options.seed, progress=measured.progress)
 
 
 def _summary(measured: TransferMeasurements, thresholds: NewThresholds | None) -> CalibrationSummary:

@@ -194,7 +194,12 @@ ARRAYS = [
     (CALIBRATION, "classes", _wide, "'classes' must be finite int64"),
     (CANARIES, "images", lambda a: a[:, :, :7], "'images' must be"),
     (CANARIES, "logits", lambda a: a[:, :9], "'logits' must be"),
-    (CANARIES, "logits", lambda a: a[:2], "logits for each"),
+    (CANARIES, "logits", lambda a: a[:2], "logits and an allowed difference for each"),
+    (CANARIES, "images", lambda a: a + np.float32(0.5), "'images' must lie in"),
+    (CANARIES, "allowed", lambda a: a[:2], "logits and an allowed difference for each"),
+    (CANARIES, "allowed", lambda a: a * 0, "'allowed' must be more than 0"),
+    (CANARIES, "allowed", lambda a: a * np.float32(np.inf), "'allowed' must be"),
+    (CANARIES, "allowed", lambda a: a[:, None], "'allowed' must be"),
 ]
 
 

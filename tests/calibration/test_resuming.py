@@ -61,7 +61,12 @@ def test_other_options_take_nothing_from_an_interrupted_run(inputs: CalibrationI
     _interrupted(inputs, out, "Attacking: CW")
     told = Recorder()
     calibrate(inputs, quick_options(seed=1), out, progress=told)
-    assert told.stages == ["Classifying images", "Synthesising prototypes", "Walking paths of benign images"]
+    assert told.stages == [
+        "Classifying images",
+        "Synthesising prototypes",
+        "Walking paths of benign images",
+        "Choosing canaries",
+    ]
 
 
 def test_another_plan_takes_over_the_attacks(inputs: CalibrationInputs, tmp_path: Path) -> None:

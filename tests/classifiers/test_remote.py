@@ -134,7 +134,7 @@ def test_while_the_breaker_is_open_nobody_is_asked_and_the_first_answer_closes_i
 
 
 def _with_canaries(endpoint: ArithmeticEndpoint, interval: float, *, batch: int = 8) -> RemoteClassifier:
-    canaries = Canaries(IMAGES[20:25], formula(IMAGES[20:25]))
+    canaries = Canaries.loose(IMAGES[20:25], formula(IMAGES[20:25]))
     policy = CallPolicy(check_interval=interval, retries=0)
     return asking(endpoint, batch=batch, policy=policy, canaries=canaries)
 

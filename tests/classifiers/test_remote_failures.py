@@ -100,7 +100,7 @@ def test_one_batch_that_gets_no_answer_fails_the_images_and_says_when_to_try_aga
 
 def test_a_classifier_that_comes_back_and_fails_on_its_canaries_is_not_asked_about_images() -> None:
     endpoint = ArithmeticEndpoint()
-    canaries = Canaries(IMAGES[:4], formula(IMAGES[:4]))
+    canaries = Canaries.loose(IMAGES[:4], formula(IMAGES[:4]))
     classifier = _asking(endpoint, policy=CallPolicy(retries=0, check_interval=0), canaries=canaries)
     endpoint.failures.extend([UpstreamUnavailableError("nobody there", retry_after=0)] * 5)
     for _ in range(5):
@@ -117,7 +117,7 @@ def test_a_classifier_that_comes_back_and_fails_on_its_canaries_is_not_asked_abo
 
 def test_a_look_at_the_canaries_that_gets_no_answer_is_made_up_for() -> None:
     endpoint = ArithmeticEndpoint()
-    canaries = Canaries(IMAGES[:4], formula(IMAGES[:4]))
+    canaries = Canaries.loose(IMAGES[:4], formula(IMAGES[:4]))
     classifier = _asking(endpoint, policy=CallPolicy(retries=0, check_interval=60), canaries=canaries)
     endpoint.now += 60
     endpoint.failures.append(UpstreamUnavailableError("nobody there", retry_after=0))

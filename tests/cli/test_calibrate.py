@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from detector import Detector, read_bundle
 from detector.classifiers.onnx import OnnxClassifier
 from detector.cli.main import app
+from detector.data.digests import image_digests
 from detector.errors import BundleError
 from detector.profiles import View
 from detector.residuals import residual_count
@@ -103,3 +105,23 @@ def test_people_read_what_a_bundle_has(isthmus: Isthmus, bundles: dict[str, Path
     assert not re.search("^views", told["taps"], re.MULTILINE)
     assert re.search("^residuals +.*tail of their own", told["residuals"], re.MULTILINE)
     assert not re.search("^residuals", told["taps"], re.MULTILINE)
+
+
+def test_images_that_an_analysis_lists_are_kept_out_of_anchors(digits: EmbeddedDefault, tmp_path: Path) -> None:
+    with np.load(digits.images_file, allow_pickle=False) as arrays:
+        digests = image_digests(arrays["images"][:5])
+    listed = tmp_path / "cleaning-listed.json"
+    fields = {"schema_version": 1, "images": 900, "shape": [1, 8, 8], "listed": {digest: {} for digest in digests}}
+    listed.write_text(json.dumps(fields))
+    bundle = read_bundle(_calibrated(digits, tmp_path / "bundle", ("--no-taps", "--difficulty", str(listed))))
+    assert bundle.manifest.provenance["anchors"]["kept_out"] == 5
+
+
+def test_a_list_that_is_not_there_is_told_before_anything_is_loaded(
+    isthmus: Isthmus, digits: EmbeddedDefault, tmp_path: Path
+) -> None:
+    files = ("--classifier", digits.classifier_file, "--images", digits.images_file, "--out", tmp_path / "bundle")
+    done = isthmus("calibrate", *files, "--difficulty", tmp_path / "absent.json")
+    assert done.exit_code == 1
+    assert "absent.json: can't be read" in " ".join(done.stderr.split())
+    assert "classifier:" not in done.stderr

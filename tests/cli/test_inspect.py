@@ -20,7 +20,7 @@ def test_people_read_what_a_bundle_is(isthmus: Isthmus, digits_bundle: Path) -> 
     facts = dict(line.split(maxsplit=1) for line in told.stdout.splitlines() if len(line.split()) > 1)
     assert told.exit_code == 0
     assert facts["digest"].strip() == bundle.digest
-    assert facts["verified"].startswith("6 files intact, 4 canaries")
+    assert facts["verified"].startswith("6 files intact, 16 canaries answered as at calibration, to ")
     assert facts["input"].startswith("8 x 8 GRAY, NCHW float32")
     assert facts["cost"].startswith("13 classifier forwards")
     assert facts["calibration"].startswith(

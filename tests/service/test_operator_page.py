@@ -52,7 +52,7 @@ async def test_it_says_what_happens_and_what_was_flagged(start_server: StartServ
     assert "serving" in page.text
     assert page.row("queue") == ["0 of 1024 images"]
     assert page.row("p-value drift") == ["not known yet, after 5 images"]
-    assert page.row("canaries") == ["0 failed, 1 passed"]
+    assert page.row("canaries") == ["0 failed, 1 passed; newest at 0% of what rounding may do"]
     assert page.row("flagged; of benign images 5.0%") == ["40.0%"] * 3
     assert page.row("images without a score") == ["1 invalid_input"] * 3
     assert page.row("calls") == ["3 OK, 1 INVALID_ARGUMENT"] * 3  # one asked what the detector is

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.bundle import BundleParts, CalibrationSummary, Canaries, Manifest, write_bundle
+from detector.bundle import BundleParts, CalibrationSummary, Manifest, write_bundle
+from detector.canaries.making import make_canaries
 from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.torch_sources import load_exported
 from detector.conformal import ConformalCalibration
@@ -40,7 +41,6 @@ DIGITS_PLAN = PathPlan(
     blur_sigma=0.7,
 )
 _FITTED = 400  # of the 900 calibration images, those the scorer is fitted on
-_CANARIES = 4
 
 
 def digits_torch(digits: EmbeddedDefault) -> TorchClassifier:
@@ -72,7 +72,7 @@ def build_digits_bundle(digits: EmbeddedDefault, path: Path) -> None:
         prototypes=prototypes,
         scorer=scorer.model,
         calibration=ConformalCalibration(scorer.score(features[_FITTED:]), profile.predicted[_FITTED:]),
-        canaries=Canaries(images[:_CANARIES], profile.image_logits[:_CANARIES]),
+        canaries=make_canaries(classifier, digits.classifier_file.read_bytes(), images, seed=0),
     )
     manifest = Manifest(
         spec=SPEC,

@@ -49,7 +49,7 @@ def wrapped(model: bytes, spec: ImageSpec, plan: PathPlan) -> tuple[Bundle, Onnx
         prototypes,
         scorer.model,
         calibration,
-        Canaries(images[:_CANARIES], classifier.logits(images[:_CANARIES])),
+        Canaries.loose(images[:_CANARIES], classifier.logits(images[:_CANARIES])),
     )
     summary = CalibrationSummary(
         scorer=scorer.name,

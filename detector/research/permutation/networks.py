@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -13,8 +13,7 @@ from detector.errors import AnalysisError
 from detector.research.permutation.program import Program
 from detector.research.permutation.tracing import derive_spec
 from detector.training.architectures import check_network
-from detector.training.kinds import OptimiserKind, ScheduleKind
-from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
+from detector.training.options import PlanOptions
 from detector.training.recipe import TrainingRecipe
 from detector.training.runs import Runs, runs_job
 
@@ -30,10 +29,7 @@ if TYPE_CHECKING:
 
 SHORT: Final = {"mlp": "mlp-1-1", "cnn": "cnn-1-2-4-layernorm", "resnet20": "resnet20-1-layernorm"}
 """What a word alone stands for. As in the published experiments, what is normalised is so by layer."""
-MAX_EPOCHS: Final = 1000
-_WARM_UP = 0.05  # of the steps
 _EXAMPLES = 3
-_SHIFTED = 8  # of an image's side, by one part in as many
 
 
 def at_width(architecture: str, width: int) -> str:
@@ -59,48 +55,21 @@ def at_width(architecture: str, width: int) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkOptions:
-    """How networks are trained that are compared afterwards.
-
-    The rate rises over the first twentieth of the steps and then falls along a cosine.
+class NetworkOptions(PlanOptions):
+    """What networks are compared; see `PlanOptions` for how they are trained.
 
     Args:
         architecture: As for `at_width`.
-        epochs: Times every image is seen.
-        learning_rate: The largest.
-        optimiser: Whose steps are taken.
-        momentum: Of SGD; others have none to choose.
-        weight_decay: As PyTorch has it.
-        batch: Images of a step.
-        augment: Whether images are moved by up to an eighth of their side and half of them mirrored, as photographs
-            bear it.
 
     Raises:
         AnalysisError: A value is out of range, or there is no such network.
     """
 
     architecture: str = "mlp"
-    epochs: int = 12
-    learning_rate: float = 0.1
-    optimiser: OptimiserKind = OptimiserKind.SGD
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    batch: int = 128
-    augment: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.epochs <= MAX_EPOCHS:
-            raise AnalysisError(f"epochs must lie in 1..{MAX_EPOCHS}, not {self.epochs}")
+        super().__post_init__()
         at_width(self.architecture, 2)
-        self._optimiser()  # which refuses what it can't use
-
-    def to_json(self) -> dict[str, Any]:
-        """All values, JSON-ready."""
-        return asdict(self)
-
-    def epoch_steps(self, images: LabelledImages) -> int:
-        """Steps of one epoch on some images."""
-        return -(-len(images) // self.batch)
 
     def recipe(self, width: int, images: LabelledImages, seed: int) -> TrainingRecipe:
         """What a network of a width is made from; `seed` draws its first weights and the order of images.
@@ -108,25 +77,8 @@ class NetworkOptions:
         Raises:
             AnalysisError: There is no such network, or too many steps.
         """
-        steps = self.epochs * self.epoch_steps(images)
-        plan = TrainingPlan(
-            optimiser=self._optimiser(),
-            schedule=Schedule(kind=ScheduleKind.COSINE, warm_up=round(_WARM_UP * steps)),
-            steps=steps,
-            batch=self.batch,
-            augmentation=Augmentation(shift=min(images.shape[1:]) // _SHIFTED, flips=True)
-            if self.augment
-            else Augmentation(),
-        )
-        return TrainingRecipe.of(at_width(self.architecture, width), images, plan, init_seed=seed, order_seed=seed)
-
-    def _optimiser(self) -> Optimiser:
-        return Optimiser(
-            kind=self.optimiser,
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-        )
+        name = at_width(self.architecture, width)
+        return TrainingRecipe.of(name, images, self.plan(images), init_seed=seed, order_seed=seed)
 
 
 def trained_networks(

@@ -15,8 +15,8 @@ from detector.research.representation.spaces.registry import SPACES
 from detector.research.representation.study_options import PathStudyOptions, training
 
 if TYPE_CHECKING:
-    from detector.research.permutation.networks import NetworkOptions
     from detector.training.data import LabelledImages
+    from detector.training.options import PlanOptions
 
 USUAL: Final = {"resmlp": ((2, 4, 8), (16, 64, 256)), "resnet": ((8, 14, 20), (4, 8, 16))}
 """Depths and widths of a family of networks, where none are given; the middle ones are those of the first shape."""
@@ -30,7 +30,7 @@ class RepresentationOptions:
 
     Args:
         images: What networks are trained on and their paths measured on; None where only a given classifier is studied.
-        networks: How networks are trained; its architecture is not asked.
+        networks: How networks are trained.
         architecture: As for `detector.research.representation.study_options.shape_name`.
         depths: Of networks of the usual width; empty for the usual ones.
         widths: Of networks of the usual depth; empty for the usual ones.
@@ -49,7 +49,7 @@ class RepresentationOptions:
     """
 
     images: LabelledImages | None = None
-    networks: NetworkOptions = field(default_factory=training)
+    networks: PlanOptions = field(default_factory=training)
     architecture: str = "resmlp"
     depths: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
@@ -95,8 +95,7 @@ class RepresentationOptions:
         """All values, JSON-ready; images by their digest."""
         depths, widths = self._sizes()
         left_out = {"images", "networks"}
-        recipe = {name: value for name, value in self.networks.to_json().items() if name != "architecture"}
-        plain = {name: value for name, value in vars(self).items() if name not in left_out} | recipe
+        plain = {name: value for name, value in vars(self).items() if name not in left_out} | self.networks.to_json()
         found = {"depths": list(depths), "widths": list(widths), "space": self.space.value, "maps": self.maps.value}
         return plain | found | {"depth": self.depth or _middle(depths), "width": self.width or _middle(widths)}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from detector.errors import AnalysisError
-from detector.research.permutation.networks import NetworkOptions, trained_networks
+from detector.research.permutation.networks import trained_networks
 from detector.research.representation.kinds import Maps
 from detector.research.representation.path_jobs import Trained
 from detector.research.representation.probe import Probe
@@ -15,6 +15,8 @@ from detector.research.representation.spaces.kinds import SpaceKind
 from detector.research.representation.spaces.registry import SPACES
 from detector.training.architectures import check_network
 from detector.training.kinds import OptimiserKind
+from detector.training.options import PlanOptions
+from detector.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from detector.research.representation.spaces.base import LengthSpace
@@ -33,19 +35,19 @@ def training(
     *,
     optimiser: OptimiserKind = OptimiserKind.ADAM,
     augment: bool = False,
-) -> NetworkOptions:
+) -> PlanOptions:
     """How networks are trained whose paths are measured; without weight decay.
 
     Args:
         epochs: Times every image is seen.
         learning_rate: The largest.
         optimiser: Whose steps are taken.
-        augment: As for `NetworkOptions`.
+        augment: As for `PlanOptions`.
 
     Raises:
         AnalysisError: A value is out of range.
     """
-    return NetworkOptions(
+    return PlanOptions(
         epochs=epochs, learning_rate=learning_rate, optimiser=optimiser, weight_decay=0.0, augment=augment
     )
 
@@ -77,7 +79,7 @@ class PathStudyOptions:
 
     Args:
         images: What networks are trained on and their paths measured on.
-        networks: How they are trained; its architecture is not asked.
+        networks: How they are trained.
         architecture: As for `shape_name`.
         depth: Of the network that other shapes are compared with.
         width: Likewise.
@@ -93,7 +95,7 @@ class PathStudyOptions:
     """
 
     images: LabelledImages
-    networks: NetworkOptions = field(default_factory=training)
+    networks: PlanOptions = field(default_factory=training)
     architecture: str = "resmlp"
     depth: int = 4
     width: int = 64
@@ -147,11 +149,10 @@ class PathStudyOptions:
         """
         first = (depth, width) == (self.depth, self.width)
         epochs = self.epochs if first else (0, self.networks.epochs)
-        options = replace(self.networks, architecture=shape_name(self.architecture, depth, 1))
+        name, plan = self.name(depth, width), self.networks.plan(train)
         numbers = range(self.seed * MAX_SEEDS, self.seed * MAX_SEEDS + self.seeds)
-        recipes = [options.recipe(width, train, number) for number in numbers]
-        steps = [epoch * options.epoch_steps(train) for epoch in epochs]
-        name = self.name(depth, width)
+        recipes = [TrainingRecipe.of(name, train, plan, init_seed=each, order_seed=each) for each in numbers]
+        steps = [epoch * self.networks.epoch_steps(train) for epoch in epochs]
         return Trained(recipes[0], trained_networks(workplace, f"Training {name}", recipes, train, steps), epochs)
 
     def to_json(self) -> dict[str, Any]:
@@ -159,7 +160,7 @@ class PathStudyOptions:
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
         return plain | {
             "images": self.images.digest,
-            "networks": {name: v for name, v in self.networks.to_json().items() if name != "architecture"},
+            "networks": self.networks.to_json(),
             "space": self.space.name,
             "maps": self.maps.value,
         }

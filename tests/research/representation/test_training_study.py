@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from detector.research.representation.path import target_point
 from detector.research.representation.spaces.registry import space_named
 from detector.research.representation.study_options import PathStudyOptions, shape_name, training
 from detector.research.representation.training_study import study
+from detector.training.recipe import TrainingRecipe
 from detector.training.runs import trained
 from tests.support.permuting import workplace
 
@@ -63,7 +63,7 @@ def test_everything_is_measured_for_every_network_and_checkpoint(found: tuple[Pa
 def test_a_path_is_that_of_the_network_by_hand(found: tuple[Path, Study]) -> None:
     train, rest = OPTIONS.images.split(480, 0)
     images, space = rest.head(80), OPTIONS.space
-    recipe = replace(training(3), architecture="resmlp2-1").recipe(12, train, 1)
+    recipe = TrainingRecipe.of("resmlp2-12", train, training(3).plan(train), init_seed=1, order_seed=1)
     module: Any = trained(recipe, train)
     values, points = torch.from_numpy(images.canonical), [space.point(images.canonical.reshape(80, -1).astype(float))]
     with torch.no_grad():
