@@ -77,7 +77,7 @@ def test_d7_2_to_4_as_replicated(tmp_path: Path, shared_data: Path) -> None:
         name = options.name(depth, width)
         steps, span, to_target = (study.arrays[f"{name} {array}"] for array in ("steps", "span", "to_target"))
         _check_straighter(steps, span)
-        # In the narrowest and the widest the logits may be a hair further than the last block.
+        # In the deepest and the narrowest the logits are a hair further than the last block.
         _check_nearing(to_target, 0.01 if (depth, width) == (options.depth, options.width) else 0.02)
     by_width = [
         float(np.mean(study.figures["shapes"][options.name(options.depth, width)]["trained"]["across seeds"]))
