@@ -44,6 +44,7 @@ class Detection:
         verdicts: N verdicts.
         barrier_heights: float32 (N,), nats.
         barrier_gaps: float32 (N,), nats.
+        strata: int64 (N,), the stratum of difficulty, 0 the easiest; 0 where there is but one.
         profile: The path profiles everything else follows from.
     """
 
@@ -54,6 +55,7 @@ class Detection:
     verdicts: tuple[Verdict, ...]
     barrier_heights: Float32Array
     barrier_gaps: Float32Array
+    strata: NDArray[np.int64]
     profile: PathProfile
 
     @property
@@ -74,6 +76,7 @@ class Detection:
             self.verdicts[rows],
             self.barrier_heights[rows],
             self.barrier_gaps[rows],
+            self.strata[rows],
             self.profile.take(rows),
         )
 
@@ -174,7 +177,7 @@ class Detector:
 
     def score_canonical(self, images: Float32Array) -> Detection:
         """Score images that are canonical already: float32 (N, channels, height, width) in [0, 1], N >= 1."""
-        found = self._engine.evidence(images)
+        found, strata = self._engine.evidence(images), self.bundle.parts.calibration.strata
         return Detection(
             predicted=found.profile.predicted,
             labels=tuple(self.bundle.manifest.labels[c] for c in found.profile.predicted),
@@ -183,6 +186,7 @@ class Detector:
             verdicts=self.bundle.manifest.rates.verdicts(found.p_values),
             barrier_heights=found.barriers.heights,
             barrier_gaps=found.barriers.gaps,
+            strata=strata.numbers(strata.difficulty(found.profile.image_logits)),
             profile=found.profile,
         )
 

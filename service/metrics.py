@@ -176,10 +176,19 @@ class GuardMetrics:
         for label in dict.fromkeys(map(self._class, bundle.manifest.labels)):  # all series, so that rates begin at zero
             for verdict in Verdict:
                 self._verdicts.labels(label, verdict)
+        for stratum in range(len(bundle.manifest.calibration.images_per_stratum)):
+            for verdict in Verdict:
+                self._stratum_verdicts.labels(str(stratum), verdict)
 
     def _add_answers(self, registry: CollectorRegistry, bundle: LoadedBundle) -> None:
         self._verdicts = Counter(
             "isthmus_verdicts_total", "Verdicts given.", ("predicted_class", "verdict"), registry=registry
+        )
+        self._stratum_verdicts = Counter(
+            "isthmus_stratum_verdicts_total",
+            "Verdicts given by stratum of difficulty, 0 the easiest.",
+            ("stratum", "verdict"),
+            registry=registry,
         )
         self._p_values = Histogram(
             "isthmus_p_value",
@@ -270,6 +279,8 @@ class GuardMetrics:
             self._images.inc(len(detection.scores))
             for label, verdict in zip(detection.labels, detection.verdicts, strict=True):
                 self._verdicts.labels(self._class(label), verdict).inc()
+            for stratum, verdict in zip(detection.strata.tolist(), detection.verdicts, strict=True):
+                self._stratum_verdicts.labels(str(stratum), verdict).inc()
             self._drift.add(detection.p_values)
             for p_value in detection.p_values.tolist():
                 self._p_values.observe(p_value)

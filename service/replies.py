@@ -72,6 +72,7 @@ def detector_response(bundle: LoadedBundle, limits: RequestLimits, *, version: s
             images=manifest.calibration.images,
             scorer=manifest.calibration.scorer,
             accuracy=manifest.calibration.accuracy,
+            images_per_stratum=manifest.calibration.images_per_stratum,
         ),
         limits=pb.Limits(
             max_images=limits.max_images,
@@ -96,6 +97,7 @@ def _evidence(request: pb.ScoreRequest, part: Detection) -> Iterator[pb.Evidence
             verdict=VERDICTS[verdict],
             barrier_height=float(part.barrier_heights[row]),
             barrier_gap=float(part.barrier_gaps[row]),
+            stratum=int(part.strata[row]),
             logits=part.logits[row].tolist() if request.include_logits else None,
             profile=_curves(part.profile, row) if request.include_profile else None,
         )

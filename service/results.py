@@ -44,11 +44,12 @@ class ScoredImage:
         class_index: The predicted class; -1 with an error.
         probability: Softmax at the predicted class, 0..1.
         score: Higher means more adversarial, nats.
-        p_value: The chance that a benign image of this predicted class scores at least this high, 0..1.
+        p_value: The chance that a benign image of this predicted class and stratum scores at least this high, 0..1.
         verdict: From the p-value; None with an error.
         barrier_height: Largest path loss over the paths to prototypes of the predicted class, nats; NaN where
             the bundle walks no such path.
         barrier_gap: Barrier height minus the larger loss at that path's ends, nats; NaN likewise.
+        stratum: Of difficulty, in which the p-value was taken, 0 the easiest or the only one; -1 with an error.
         logits: The classifier's, where asked for.
         profile: One curve per path, where asked for.
         error: Why the image has no score; only where reports per image were asked for.
@@ -62,6 +63,7 @@ class ScoredImage:
     verdict: Verdict | None = None
     barrier_height: float = math.nan
     barrier_gap: float = math.nan
+    stratum: int = -1
     logits: tuple[float, ...] = ()
     profile: tuple[PathCurve, ...] = ()
     error: IsthmusError | None = None
@@ -81,6 +83,7 @@ class ScoredImage:
             verdict=_verdict(evidence.verdict),
             barrier_height=evidence.barrier_height,
             barrier_gap=evidence.barrier_gap,
+            stratum=evidence.stratum,
             logits=tuple(evidence.logits),
             profile=tuple(
                 PathCurve(curve.path, tuple(curve.alphas), tuple(curve.losses), tuple(curve.margins))
@@ -109,6 +112,7 @@ class DetectorDescription:
         suspect_rate: p-values at or below this are at least SUSPECT.
         adversarial_rate: p-values at or below this are ADVERSARIAL.
         calibration_images: Held-out benign images behind the p-values.
+        images_per_stratum: Of them, by stratum of difficulty, the easiest first; one number where there is but one.
         scorer: Such as "one-class".
         accuracy: Of the classifier on the images calibrated on, 0..1; None where they carried no labels.
         forwards_per_image: Classifier forwards spent per image.
@@ -128,6 +132,7 @@ class DetectorDescription:
     suspect_rate: float
     adversarial_rate: float
     calibration_images: int
+    images_per_stratum: tuple[int, ...]
     scorer: str
     accuracy: float | None
     forwards_per_image: int
@@ -150,6 +155,7 @@ class DetectorDescription:
             suspect_rate=reply.calibration.suspect_rate,
             adversarial_rate=reply.calibration.adversarial_rate,
             calibration_images=reply.calibration.images,
+            images_per_stratum=tuple(reply.calibration.images_per_stratum),
             scorer=reply.calibration.scorer,
             accuracy=reply.calibration.accuracy if reply.calibration.HasField("accuracy") else None,
             forwards_per_image=reply.forwards_per_image,

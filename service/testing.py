@@ -66,7 +66,12 @@ class BrightnessScorer:
                 plan=PathPlan((PathTarget(PathKind.PROTOTYPE, 0),), (0.25, 0.5, 0.75, 1.0)),
                 rates=TargetRates(),
                 calibration=CalibrationSummary(
-                    scorer="steps", images=0, images_per_class=(0, 0, 0), accuracy=None, prior_strength=0
+                    scorer="steps",
+                    images=0,
+                    images_per_class=(0, 0, 0),
+                    images_per_stratum=(0, 0),
+                    accuracy=None,
+                    prior_strength=0,
                 ),
                 provenance={},
                 files={},
@@ -98,6 +103,7 @@ class BrightnessScorer:
             verdicts=self.bundle.manifest.rates.verdicts(p_values),
             barrier_heights=heights,
             barrier_gaps=heights - ends,
+            strata=(scores > 0).astype(np.int64),  # what is not flat is the harder
             profile=profile,
         )
 

@@ -69,8 +69,11 @@ def test_the_parts_of_an_answer_agree(detection: Detection, detector: Detector) 
     np.testing.assert_allclose(detection.barrier_heights, found.heights, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(detection.barrier_gaps, found.gaps, rtol=1e-5, atol=1e-5)
     calibration = detector.bundle.parts.calibration
+    difficulty = calibration.strata.difficulty(detection.logits)
+    np.testing.assert_array_equal(detection.strata, calibration.strata.numbers(difficulty))
+    assert len(np.unique(detection.strata)) == calibration.strata.count
     np.testing.assert_allclose(
-        detection.p_values, calibration.p_values(detection.scores, detection.predicted), rtol=1e-12
+        detection.p_values, calibration.p_values(detection.scores, detection.predicted, difficulty), rtol=1e-12
     )
 
 

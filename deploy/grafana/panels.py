@@ -180,6 +180,29 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             unit="ops",
         ),
     ),
+    "Strata of difficulty": (
+        Panel(
+            "Flag rate by stratum",
+            "0 is the easiest. On benign traffic each stays about the promise; a hard stratum alone may be attacks "
+            "that barely cross the border, an easy one alone attacks that go deep, or noise.",
+            (
+                Query(
+                    _by("stratum", _rate("isthmus_stratum_verdicts_total", f'{ON}, verdict!="BENIGN"'))
+                    + " / "
+                    + _by("stratum", _rate("isthmus_stratum_verdicts_total")),
+                    "stratum {{stratum}}",
+                ),
+            ),
+            unit="percentunit",
+        ),
+        Panel(
+            "Images by stratum",
+            "Even on traffic like the calibration images; harder traffic has drifted.",
+            (Query(_by("stratum", _rate("isthmus_stratum_verdicts_total")), "stratum {{stratum}}"),),
+            unit="ops",
+            stacked=True,
+        ),
+    ),
     "p-values and drift": (
         Panel(
             "p-values",

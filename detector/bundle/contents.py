@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from detector.classifiers.outputs import class_output
-from detector.conformal import smallest_p_value
 from detector.errors import CalibrationError, FusionError, SettingsError
 
 if TYPE_CHECKING:
@@ -103,11 +102,11 @@ class Bundle:
             rates = self.manifest.rates.overridden(suspect=suspect, adversarial=adversarial)
         except CalibrationError as error:
             raise SettingsError(f"suspect_rate, adversarial_rate: {error}") from error
-        known = self.manifest.calibration
-        smallest = min(smallest_p_value(n, known.images, known.prior_strength) for n in known.images_per_class)
+        calibration = self.parts.calibration
+        smallest = float(calibration.smallest_p_values(len(self.manifest.labels)).min())
         if rates.adversarial < smallest:
             raise SettingsError(
                 f"adversarial_rate: no p-value of this bundle is below {smallest:.2g}, so none would be at or below "
-                f"{rates.adversarial:g}; calibrate with more images than {known.images}"
+                f"{rates.adversarial:g}; calibrate with more images than {len(calibration.scores)}"
             )
         return replace(self, manifest=replace(self.manifest, rates=rates))

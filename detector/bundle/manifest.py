@@ -10,6 +10,7 @@ from detector.classifiers.address import RemoteModel
 from detector.classifiers.base import ImageSpec, OutputKind
 from detector.errors import BundleIntegrityError, BundleSchemaError, IsthmusError
 from detector.profiles import PathPlan
+from detector.strata import Proxy
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ class CalibrationSummary:
         scorer: "one-class" or "supervised".
         images: Benign calibration images.
         images_per_class: Of them, by predicted class.
+        images_per_stratum: Of them, by stratum of difficulty, the easiest first; all of them where there is but one.
         accuracy: Of the classifier on all images given, 0..1; None when they carry no labels.
         prior_strength: Of `ConformalCalibration`, images.
+        proxy: What the strata are drawn by.
         warnings: What the user was warned of.
         detection: AUROC per attack on images the scorer was not fitted on; empty without attacks.
     """
@@ -36,8 +39,10 @@ class CalibrationSummary:
     scorer: str
     images: int
     images_per_class: tuple[int, ...]
+    images_per_stratum: tuple[int, ...]
     accuracy: float | None
     prior_strength: float
+    proxy: Proxy = Proxy.MARGIN
     warnings: tuple[str, ...] = ()
     detection: Mapping[str, float] = field(default_factory=dict)
 
@@ -83,8 +88,10 @@ class Manifest:
                 "scorer": self.calibration.scorer,
                 "images": self.calibration.images,
                 "images_per_class": list(self.calibration.images_per_class),
+                "images_per_stratum": list(self.calibration.images_per_stratum),
                 "accuracy": self.calibration.accuracy,
                 "prior_strength": self.calibration.prior_strength,
+                "proxy": self.calibration.proxy.value,
                 "warnings": list(self.calibration.warnings),
                 "detection": dict(self.calibration.detection),
             },
@@ -120,8 +127,10 @@ class Manifest:
                     scorer=str(calibration["scorer"]),
                     images=int(calibration["images"]),
                     images_per_class=tuple(int(n) for n in calibration["images_per_class"]),
+                    images_per_stratum=tuple(int(n) for n in calibration["images_per_stratum"]),
                     accuracy=None if calibration["accuracy"] is None else float(calibration["accuracy"]),
                     prior_strength=float(calibration["prior_strength"]),
+                    proxy=Proxy(calibration["proxy"]),
                     warnings=tuple(str(w) for w in calibration["warnings"]),
                     detection={str(k): float(v) for k, v in calibration["detection"].items()},
                 ),

@@ -18,6 +18,7 @@ from detector.bundle.manifest import Manifest
 from detector.conformal import ConformalCalibration
 from detector.errors import BundleIntegrityError, CalibrationError
 from detector.paths import Prototypes
+from detector.strata import Strata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +101,6 @@ def _decode(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bun
     prototypes = tensors(
         contents.PROTOTYPES, images=("float32", (classes, None, *shape)), losses=("float32", (classes, None))
     )
-    calibration = tensors(contents.CALIBRATION, scores=("float32", (None,)), classes=("int64", (None,)))
     canaries = tensors(
         contents.CANARIES,
         images=("float32", (None, *shape)),
@@ -111,17 +111,11 @@ def _decode(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bun
         raise BundleIntegrityError(f"{folder / contents.PROTOTYPES}: fewer prototypes per class than the paths need")
     found = Canaries(canaries["images"], canaries["logits"], canaries["allowed"])
     _check_canaries(folder / contents.CANARIES, found)
-    try:
-        scores = ConformalCalibration(
-            calibration["scores"], calibration["classes"], manifest.calibration.prior_strength
-        )
-    except CalibrationError as error:
-        raise BundleIntegrityError(f"{folder / contents.CALIBRATION}: {error}") from error
     return BundleParts(
         classifier=files.get(contents.CLASSIFIER),
         prototypes=Prototypes(prototypes["images"], prototypes["losses"]),
         scorer=files[contents.SCORER],
-        calibration=scores,
+        calibration=_calibration(folder / contents.CALIBRATION, files[contents.CALIBRATION], manifest),
         canaries=found,
     )
 
@@ -134,6 +128,33 @@ def _check_canaries(file: Path, found: Canaries) -> None:
         raise BundleIntegrityError(f"{file}: array 'images' must lie in [0, 1]")
     if not (allowed > 0).all():
         raise BundleIntegrityError(f"{file}: array 'allowed' must be more than 0")
+
+
+def _calibration(file: Path, content: bytes, manifest: Manifest) -> ConformalCalibration:
+    known = manifest.calibration
+    wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {
+        "scores": ("float32", (None,)),
+        "classes": ("int64", (None,)),
+        "edges": ("float32", (len(known.images_per_stratum) - 1,)),
+    }
+    if len(known.images_per_stratum) > 1:
+        wanted["difficulty"] = ("float32", (None,))
+    arrays = _checked_tensors(file, content, wanted)
+    try:
+        strata = Strata(tuple(arrays["edges"].tolist()), known.proxy)
+        found = ConformalCalibration(
+            arrays["scores"], arrays["classes"], known.prior_strength, strata, arrays.get("difficulty")
+        )
+    except CalibrationError as error:
+        raise BundleIntegrityError(f"{file}: {error}") from error
+    classes, strata_counts = found.classes, np.bincount(found.numbers).tolist()
+    if classes.min() < 0 or classes.max() >= len(manifest.labels):
+        raise BundleIntegrityError(f"{file}: array 'classes' must lie in 0..{len(manifest.labels) - 1}")
+    if strata_counts != list(known.images_per_stratum):
+        raise BundleIntegrityError(
+            f"{file}: its strata have {strata_counts} images, but the manifest says {list(known.images_per_stratum)}"
+        )
+    return found
 
 
 def _checked_tensors(

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from detector.bundle import contents
@@ -72,7 +73,13 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
 def _encode(parts: BundleParts) -> dict[str, bytes]:
     prototypes: dict[str, _Array] = {"images": parts.prototypes.images, "losses": parts.prototypes.losses}
-    calibration: dict[str, _Array] = {"scores": parts.calibration.scores, "classes": parts.calibration.classes}
+    benign = parts.calibration
+    calibration: dict[str, _Array] = {
+        "scores": benign.scores,
+        "classes": benign.classes,
+        "edges": np.asarray(benign.strata.edges, np.float32),
+        **({} if benign.difficulty is None else {"difficulty": benign.difficulty}),
+    }
     canaries: dict[str, _Array] = {
         "images": parts.canaries.images,
         "logits": parts.canaries.logits,

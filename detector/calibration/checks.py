@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from detector.calibration.split import fit_count
-from detector.conformal import smallest_p_value
+from detector.conformal import smallest_p_value, smallest_p_values
 from detector.data.alignment import check_classes
 from detector.errors import CalibrationError
 
@@ -75,28 +75,33 @@ def check_labels(predicted: NDArray[np.int64], labels: NDArray[np.int64], names:
     return warnings
 
 
-def check_classes_reach(per_class: Sequence[int], names: Sequence[str], options: CalibrationOptions) -> list[str]:
+def check_classes_reach(counts: NDArray[np.int64], names: Sequence[str], options: CalibrationOptions) -> list[str]:
     """Warn of classes whose p-values can't reach the smaller target rate.
 
     Args:
-        per_class: Calibration images by predicted class.
+        counts: int64 (strata, classes), calibration images by stratum of difficulty and predicted class.
         names: One per class.
         options: Target rates and prior strength.
     """
-    total, prior, rate = sum(per_class), options.prior_strength, options.rates.adversarial
-    # A class without images has the pooled p-value, which check_amount has seen to.
-    counts = zip(names, per_class, strict=True)
-    short = [(name, n) for name, n in counts if n and smallest_p_value(n, total, prior) > rate]
-    if not short:
+    # A class without images in a stratum has its pooled p-value, which whoever draws the strata sees to.
+    reach = smallest_p_values(counts, options.prior_strength) <= options.rates.adversarial
+    short = np.argwhere((counts > 0) & ~reach)
+    if not len(short):
         return []
-    needed = max(_enough(count, total - count, options) for _, count in short)
-    listed = _listed([f"{name} ({count})" for name, count in short])
+    totals = counts.sum(axis=1)
+    needed = max(_enough(int(counts[row, at]), int(totals[row] - counts[row, at]), options) for row, at in short)
+    listed = _listed([_cell(names[at], int(counts[row, at]), row, len(counts)) for row, at in short])
     message = (
         f"no image predicted as {listed} can be judged ADVERSARIAL: such a class needs about {needed} "
-        f"calibration images for a rate of {rate:.2%} (in brackets: what it has); give more "
-        "images of it or raise --adversarial-rate"
+        f"calibration images for a rate of {options.rates.adversarial:.2%} (in brackets: what it has); give more "
+        f"images of it{', draw fewer strata' if len(counts) > 1 else ''} or raise --adversarial-rate"
     )
     return [message]
+
+
+def _cell(name: str, images: int, stratum: int, strata: int) -> str:
+    where = f", in stratum {stratum + 1} of {strata} from the easiest" if strata > 1 else ""
+    return f"{name} ({images}{where})"
 
 
 def _enough(count: int, others: int, options: CalibrationOptions) -> int:

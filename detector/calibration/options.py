@@ -12,6 +12,7 @@ from detector.conformal import PRIOR_STRENGTH
 from detector.errors import CalibrationError
 from detector.profiles import PathKind, PathPlan, PathTarget, View
 from detector.prototypes.options import SynthesisOptions
+from detector.strata import MAX_STRATA, Proxy
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class CalibrationOptions:
         hardening_steps: That he takes on each of them, at most.
         hardening_rounds: How often that is done, each time to the guard that came of the last, with other images.
         prior_strength: Of `ConformalCalibration`, images.
+        strata: Bins of difficulty, each with thresholds of its own, from 1 to `MAX_STRATA`, fewer where images are
+            few; None for as many as is usual.
+        proxy: What difficulty is told by.
         seed: Of everything that is drawn.
         tuning: What of these is to be chosen by measurement; None takes them as they are.
 
@@ -85,6 +89,8 @@ class CalibrationOptions:
     hardening_steps: int = 60
     hardening_rounds: int = 1
     prior_strength: float = PRIOR_STRENGTH
+    strata: int | None = None
+    proxy: Proxy = Proxy.MARGIN
     seed: int = 0
     tuning: TuningOptions | None = None
 
@@ -103,6 +109,8 @@ class CalibrationOptions:
                 f"hardening_rounds and hardening_steps must be at least 1, not {self.hardening_rounds} and "
                 f"{self.hardening_steps}"
             )
+        if self.strata is not None and not 1 <= self.strata <= MAX_STRATA:
+            raise CalibrationError(f"strata must lie in 1..{MAX_STRATA}, not {self.strata}")
         if self.work_per_attack < 1 or min(self.hardening_images, self.corrupted_copies) < 0:
             raise CalibrationError(
                 "work_per_attack must be at least 1; hardening_images, corrupted_copies not negative"

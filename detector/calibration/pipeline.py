@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from detector.bundle import Bundle, BundleParts, CalibrationSummary, Manifest, write_bundle
 from detector.bundle.contents import CONTACT_SHEET, REPORT
 from detector.bundle.writing import check_free
@@ -16,6 +14,7 @@ from detector.calibration.fitting import ScorerFits
 from detector.calibration.hardening import adaptive_successes
 from detector.calibration.measuring import Measurements
 from detector.calibration.report import render_report
+from detector.calibration.stratifying import draw_strata
 from detector.calibration.tuning.search import tune
 from detector.conformal import ConformalCalibration
 from detector.detector import Detector
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.options import CalibrationOptions
     from detector.calibration.tuning.decisions import TuningDecision
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from detector.progress import Progress
     from detector.scoring.fitted import FittedScorer
     from detector.shards.base import ShardRunner
+    from detector.strata import Strata
 
 
 @dataclass(frozen=True)
@@ -135,16 +138,21 @@ class _Calibration:
         return ScorerFits(self.measured, seed=self.options.seed).fit(further=self.further)
 
     @cached_property
-    def calibration(self) -> ConformalCalibration:
-        rows = self.measured.split.calibration
-        scores = self.scorer.score(self.measured.benign[rows])
-        return ConformalCalibration(scores, self.measured.predicted[rows], self.options.prior_strength)
+    def drawn(self) -> tuple[Strata, list[str]]:
+        """Strata of difficulty, and what the user is to be warned of."""
+        split = self.measured.split
+        return draw_strata(self.measured.logits[split.fit], len(split.calibration), self.options)
 
     @cached_property
-    def images_per_class(self) -> tuple[int, ...]:
-        """Calibration images by predicted class."""
-        predicted = self.measured.predicted[self.measured.split.calibration]
-        return tuple(np.bincount(predicted, minlength=len(self.inputs.labels)).tolist())
+    def calibration(self) -> ConformalCalibration:
+        rows, (strata, _) = self.measured.split.calibration, self.drawn
+        scores = self.scorer.score(self.measured.benign[rows])
+        return ConformalCalibration.of(scores, self.measured.logits[rows], strata, self.options.prior_strength)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """int64 (strata, classes): calibration images by stratum of difficulty and predicted class."""
+        return self.drawn[0].counts(self.measured.logits[self.measured.split.calibration])
 
     @cached_property
     def held_out_scores(self) -> dict[str, Float32Array]:
@@ -180,7 +188,8 @@ class _Calibration:
         names = self.inputs.labels
         if self.inputs.images.labels is not None:
             self._warn(check_labels(self.measured.predicted, self.inputs.images.labels, names))
-        self._warn(check_classes_reach(self.images_per_class, names, self.options))
+        self._warn(self.drawn[1])
+        self._warn(check_classes_reach(self.counts, names, self.options))
         if self.inputs.listed is not None:
             self._warn(self.inputs.listed.warnings(self.inputs.images))
 
@@ -200,9 +209,11 @@ class _Calibration:
             calibration=CalibrationSummary(
                 scorer=self.scorer.name,
                 images=len(self.calibration.scores),
-                images_per_class=self.images_per_class,
+                images_per_class=tuple(self.counts.sum(axis=0).tolist()),
+                images_per_stratum=tuple(self.counts.sum(axis=1).tolist()),
                 accuracy=None if labels is None else float((self.measured.predicted == labels).mean()),
                 prior_strength=self.options.prior_strength,
+                proxy=self.drawn[0].proxy,
                 warnings=tuple(self.warnings),
                 detection={
                     name: round(auroc(self.calibration.scores, scores), 4)

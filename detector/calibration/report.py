@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from detector.calibration.tuning.report import recorded, tuning_body
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from detector.bundle import Manifest
+    from detector.bundle import CalibrationSummary, Manifest
     from detector.classifiers.base import Float32Array
     from detector.conformal import ConformalCalibration
 
@@ -58,6 +59,7 @@ def render_report(
         *_tuning(manifest),
         element("h2", "Calibration images by predicted class"),
         table(zip(manifest.labels, manifest.calibration.images_per_class, strict=True), ("class", "images")),
+        *_strata(manifest.calibration, calibration),
         element("h2", "Prototypes"),
         picture(sheet, "prototypes of every class"),
     )
@@ -91,6 +93,23 @@ def _facts(manifest: Manifest) -> Markup:
 def _tuning(manifest: Manifest) -> list[Markup]:
     decisions, missing = recorded(manifest.provenance)
     return [element("h2", "Tuning"), *tuning_body(decisions, missing)] if decisions else []
+
+
+def _strata(summary: CalibrationSummary, calibration: ConformalCalibration) -> list[Markup]:
+    """Images by stratum of difficulty; nothing where there is but one."""
+    edges = calibration.strata.edges
+    if not edges:
+        return []
+    ranges = [
+        f"below {edges[0]:.3g}",
+        *(f"{low:.3g} to {high:.3g}" for low, high in itertools.pairwise(edges)),
+        f"from {edges[-1]:.3g}",
+    ]
+    return [
+        element("h2", "Calibration images by stratum of difficulty"),
+        element("p", f"The easiest first, by the classifier's {summary.proxy.value}; each has thresholds of its own."),
+        table(zip(ranges, summary.images_per_stratum, strict=True), ("difficulty", "images")),
+    ]
 
 
 def _detection(manifest: Manifest) -> list[Markup]:

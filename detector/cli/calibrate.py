@@ -32,6 +32,7 @@ from detector.cli.progress import Bars
 from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
 from detector.cli.tuning_options import TuneBudgetOption, TuneOption, tell_decisions, tuning_options
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
+from detector.strata import MAX_STRATA
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
     suspect_rate: Annotated[float, panelled("Benign images judged SUSPECT or worse.", _DETECTOR)] = 0.05,
     adversarial_rate: Annotated[float, panelled("Benign images judged ADVERSARIAL.", _DETECTOR)] = 0.01,
     fit_fraction: Annotated[float, panelled("Share of the images that fits the scorer.", _DETECTOR)] = 0.4,
+    strata: Annotated[
+        int | None,
+        panelled(
+            "Strata of difficulty, each with thresholds of its own, so that hard images raise no more false alarms "
+            "than easy ones; 1 for one set of thresholds. 5 where there are images enough.",
+            _DETECTOR,
+            min=1,
+            max=MAX_STRATA,
+        ),
+    ] = None,
     points: Annotated[int, panelled("Grid points per path, the image aside.", _DETECTOR)] = 4,
     runner_ups: Annotated[int, panelled("Paths to prototypes of the runner-up class.", _DETECTOR)] = 1,
     blur: Annotated[bool, panelled("Also walk to the image's own blurred copy.", _DETECTOR)] = True,
@@ -160,6 +171,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             residuals=residuals,
             points=points,
             fit_fraction=fit_fraction,
+            strata=strata,
             corrupted_copies=corrupted_copies,
             attack_images=attack_images,
             hardening_images=harden,
@@ -206,6 +218,9 @@ def _tell(result: CalibrationResult) -> None:
     calibration = result.manifest.calibration
     typer.echo(f"bundle      {result.path}  (digest {result.digest[:16]})")
     typer.echo(f"scorer      {calibration.scorer}, calibrated on {calibration.images} images")
+    if len(calibration.images_per_stratum) > 1:
+        counts = ", ".join(f"{count}" for count in calibration.images_per_stratum)
+        typer.echo(f"strata      {len(calibration.images_per_stratum)} of difficulty, with {counts} of these images")
     typer.echo(f"cost        {result.manifest.plan.forwards_per_image} classifier forwards per image")
     tell_decisions(result.decisions)
     for attack, value in calibration.detection.items():

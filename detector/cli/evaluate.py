@@ -35,6 +35,7 @@ from detector.cli.progress import Bars
 from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
 from detector.cli.tuning_options import TuneBudgetOption, TuneOption, tuning_options
 from detector.errors import ClassifierError
+from detector.strata import MAX_STRATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +69,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
     mean: MeanOption = None,
     std: StdOption = None,
     scorer: Annotated[ScorerChoice, panelled("As for calibrate.", _GUARD)] = ScorerChoice.AUTO,
+    strata: Annotated[int | None, panelled("As for calibrate.", _GUARD, min=1, max=MAX_STRATA)] = None,
     points: Annotated[int, panelled("As for calibrate.", _GUARD)] = 4,
     views: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
     taps: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
@@ -141,6 +143,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
                 base.calibration,
                 prototypes=replace(base.calibration.prototypes, seed=seed),
                 scorer=scorer,
+                strata=strata,
                 points=points,
                 views=views,
                 residuals=residuals,

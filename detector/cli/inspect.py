@@ -98,6 +98,10 @@ def _add_calibration(facts: Facts, manifest: Manifest) -> None:
         f"{calibration.images} held-out images; per predicted class at least {min(counts)}, "
         f"median {statistics.median(counts):g}",
     )
+    strata = calibration.images_per_stratum
+    if len(strata) > 1:
+        images = ", ".join(f"{count}" for count in strata)
+        facts.add("strata", f"{len(strata)} of difficulty (by {calibration.proxy.value}), the easiest first: {images}")
     if calibration.accuracy is not None:
         facts.add("accuracy", f"{calibration.accuracy:.1%}, of the classifier on the images given")
     for attack, auroc in calibration.detection.items():

@@ -39,9 +39,11 @@ class ReferenceEngine:
         """Walk and score canonical images; see `Engine`."""
         profile = self._walker.profile(images)
         scores = self._scorer.score(profile_features(profile))
+        calibration = self._parts.calibration
+        difficulty = calibration.strata.difficulty(profile.image_logits)
         return Evidence(
             profile,
             scores,
-            self._parts.calibration.p_values(scores, profile.predicted),
+            calibration.p_values(scores, profile.predicted, difficulty),
             barriers(profile, self._parts.prototypes),
         )

@@ -9,6 +9,7 @@ from detector.evaluation.channels import CHEAPER, WITHOUT_PROTOTYPES, Trials, ch
 from detector.evaluation.checking import self_checks
 from detector.evaluation.contest import peer_results
 from detector.evaluation.controls import barrier_results, control_results
+from detector.evaluation.difficulty import difficulty_results
 from detector.evaluation.exhibits import examples
 from detector.evaluation.limits import plain_limits, prototypes_share
 from detector.evaluation.material import Material
@@ -80,6 +81,7 @@ def evaluate(
         peers=peer_results(material) if options.peers else (),
         controls=controls,
         classes=class_rows(material),
+        difficulty=difficulty_results(material),
         barriers=barrier_results(material),
         adaptive=curves,
         tramer=tramer_check(material, curves),
@@ -114,6 +116,7 @@ def _facts(material: Material) -> dict[str, Any]:
         "alphas": list(manifest.plan.alphas),
         "views": [view.value for view in manifest.plan.views],
         "noise residuals": manifest.plan.residuals,
+        "strata of difficulty": len(manifest.calibration.images_per_stratum),
         "taps per point": material.detector.classifier.tap_count,
         "seed": material.options.seed,
         "options": material.options.to_json(),

@@ -170,13 +170,15 @@ class Trials:
             features=self._features_digest,
             **material.scored_by,
         )
+        strata = material.strata
         judge = Judge(
-            calibration=Graded(arrays[CALIBRATION], measured.predicted[measured.split.calibration]),
-            benign=Graded(arrays[BENIGN], material.benign.detection.predicted),
+            calibration=Graded.of(arrays[CALIBRATION], measured.logits[measured.split.calibration], strata),
+            benign=Graded.of(arrays[BENIGN], material.benign.detection.logits, strata),
             rates=material.detector.bundle.manifest.rates,
             prior_strength=material.calibration.prior_strength,
+            strata=strata,
         )
-        attacked = {name: Graded(arrays[name], a.scored.detection.predicted) for name, a in judged.items()}
+        attacked = {name: Graded.of(arrays[name], a.scored.detection.logits, strata) for name, a in judged.items()}
         return attacked, judge, float(arrays[MILLISECONDS][0])
 
     def _scores(self, columns: NDArray[np.int64], without: str | None, judged: Mapping[str, Attacked]) -> Arrays:

@@ -51,15 +51,16 @@ def _result(material: Material, peer: Peer) -> ScorerResult:
         seed=material.options.seed,
     )
     measured, (calibration, benign, _) = material.measured, material.options.peer_images
-    predicted = measured.predicted[measured.split.calibration[:calibration]]
+    strata = material.strata
     judge = Judge(
-        calibration=Graded(arrays[CALIBRATION], predicted),
-        benign=Graded(arrays[BENIGN], material.benign.detection.predicted[:benign]),
+        calibration=Graded.of(arrays[CALIBRATION], measured.logits[measured.split.calibration[:calibration]], strata),
+        benign=Graded.of(arrays[BENIGN], material.benign.detection.logits[:benign], strata),
         rates=material.detector.bundle.manifest.rates,
         prior_strength=material.calibration.prior_strength,
+        strata=strata,
     )
     attacked = {
-        name: Graded(arrays[name], attack.scored.detection.predicted[: len(arrays[name])])
+        name: Graded.of(arrays[name], attack.scored.detection.logits[: len(arrays[name])], strata)
         for name, attack in material.attacked.items()
     }
     return ScorerResult(

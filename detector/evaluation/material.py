@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from detector.progress import Advance, Progress
     from detector.shards.base import Job, Models, ShardRunner
     from detector.shards.stages import Arrays
+    from detector.strata import Strata
 
 _TIMED = 64  # images
 
@@ -145,6 +146,11 @@ class Material:
     def detector(self) -> Detector:
         """The guard under test, calibrated on the images that do not test."""
         return self._calibrated(self.calibration, self.bundle)
+
+    @property
+    def strata(self) -> Strata:
+        """The strata of difficulty that the guard under test has."""
+        return self.detector.bundle.parts.calibration.strata
 
     @cached_property
     def milliseconds(self) -> float:

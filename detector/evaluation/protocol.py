@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
 from detector.conformal import ConformalCalibration
 from detector.evaluation.results import Detected
 from detector.metrics import auroc_estimate, realised_rate
+from detector.strata import ONE_STRATUM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Float32Array
     from detector.metrics import RealisedRate
+    from detector.strata import Strata
     from detector.verdicts import TargetRates
 
 CALIBRATION: Final = "calibration images"
@@ -30,10 +33,22 @@ _FEWEST = 2  # attacked images, for an interval
 
 @dataclass(frozen=True, eq=False)
 class Graded:
-    """Images as a scorer sees them: float32 (N,) scores, and the int64 (N,) classes predicted."""
+    """Images as a scorer sees them.
+
+    Args:
+        scores: float32 (N,).
+        predicted: int64 (N,), the classes predicted.
+        difficulty: float32 (N,), as the judge's strata measure it; None where there is but one.
+    """
 
     scores: Float32Array
     predicted: NDArray[np.int64]
+    difficulty: Float32Array | None = None
+
+    @classmethod
+    def of(cls, scores: Float32Array, logits: Float32Array, strata: Strata) -> Self:
+        """With the classifier's logits, float32 (N, classes)."""
+        return cls(scores, logits.argmax(axis=1), strata.difficulty(logits))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +60,23 @@ class Judge:
         benign: Benign test images.
         rates: Target false-positive rates.
         prior_strength: Of `ConformalCalibration`.
+        strata: Likewise.
     """
 
     calibration: Graded
     benign: Graded
     rates: TargetRates
     prior_strength: float
+    strata: Strata = ONE_STRATUM
 
     def p_values(self, images: Graded) -> NDArray[np.float64]:
         """float64 (N,): conformal p-values."""
-        fitted = ConformalCalibration(self.calibration.scores, self.calibration.predicted, self.prior_strength)
-        return fitted.p_values(images.scores, images.predicted)
+        return self._fitted.p_values(images.scores, images.predicted, images.difficulty)
+
+    @cached_property
+    def _fitted(self) -> ConformalCalibration:
+        known = self.calibration
+        return ConformalCalibration(known.scores, known.predicted, self.prior_strength, self.strata, known.difficulty)
 
     def false_positives(self) -> RealisedRate:
         """Benign test images flagged at the SUSPECT rate."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from detector.evaluation.difficulty import DifficultyResult
     from detector.evaluation.pair_barriers import PairBarriers
     from detector.metrics import Estimate, RealisedRate
 
@@ -240,6 +241,7 @@ class EvaluationResults:
         tuning: What was chosen by measurement, and what the guard is without; None where nothing was to be chosen.
         controls: Images nobody attacked.
         classes: One row per class.
+        difficulty: False alarms and detection by difficulty.
         barriers: On straight paths between two images, by what the two are.
         adaptive: Attacks that know the guard.
         tramer: The half-radius check.
@@ -264,6 +266,7 @@ class EvaluationResults:
     controls: Sequence[Control]
     classes: Sequence[ClassRow]
     tuning: TuningResult | None = None
+    difficulty: Sequence[DifficultyResult] = ()
     barriers: Sequence[PairBarriers] = ()
     adaptive: Sequence[AdaptiveCurve] = ()
     tramer: TramerCheck | None = None

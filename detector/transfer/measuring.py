@@ -145,7 +145,8 @@ class TransferMeasurements:
     def p_values(self, walked: Walked) -> NDArray[np.float64]:
         """float64 (N,), at the bundle's own thresholds, of what was scored."""
         assert walked.scores is not None, "only what was scored has p-values"
-        return self.bundle.parts.calibration.p_values(walked.scores, walked.predicted)
+        calibration = self.bundle.parts.calibration
+        return calibration.p_values(walked.scores, walked.predicted, calibration.strata.difficulty(walked.logits))
 
     def scores_of(self, classifier: Classifier, prototypes: Prototypes, images: Float32Array) -> Float32Array:
         """float32 (n,): what the scorer says of other images, float32 (n, channels, height, width)."""

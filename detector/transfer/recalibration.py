@@ -57,7 +57,7 @@ def options_of(manifest: Manifest) -> CalibrationOptions:
     synthesis: Mapping[str, Any] = made if isinstance(made, dict) else {}
     kinds = [target.kind for target in manifest.plan.targets]
     usual, usual_prototypes = CalibrationOptions(), SynthesisOptions()
-    names = ("fit_fraction", "corrupted_copies", "attack_images", "hardening_images", "hardening_steps")
+    names = ("fit_fraction", "corrupted_copies", "attack_images", "hardening_images", "hardening_steps", "strata")
     kept = {name: given.get(name, getattr(usual, name)) for name in (*names, "hardening_rounds", "seed")}
     numbers = ("smoothness", "jitter", "steps", "seed")
     return CalibrationOptions(
@@ -74,6 +74,7 @@ def options_of(manifest: Manifest) -> CalibrationOptions:
         residuals=manifest.plan.residuals,
         points=len(manifest.plan.alphas),
         prior_strength=manifest.calibration.prior_strength,
+        proxy=manifest.calibration.proxy,
         tuning=TuningOptions() if _tuned(manifest) else None,
         **kept,
     )
@@ -98,6 +99,7 @@ def calibrate_command(manifest: Manifest, sources: Sources) -> str:
         ("--suspect-rate", options.rates.suspect, usual.rates.suspect),
         ("--adversarial-rate", options.rates.adversarial, usual.rates.adversarial),
         ("--fit-fraction", options.fit_fraction, usual.fit_fraction),
+        ("--strata", options.strata, usual.strata),
         ("--points", options.points, usual.points),
         ("--runner-ups", options.runner_up_prototypes, usual.runner_up_prototypes),
         ("--corrupted-copies", options.corrupted_copies, usual.corrupted_copies),

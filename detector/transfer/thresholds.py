@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from detector.calibration.checks import check_classes_reach, smallest_calibration
 from detector.calibration.options import CalibrationOptions
+from detector.calibration.stratifying import draw_strata
 from detector.conformal import ConformalCalibration
 from detector.reporting import numbers
 from detector.transfer.evidence import Finding, Subject
@@ -26,7 +25,7 @@ class NewThresholds:
     Args:
         calibration: Scores of the images that set them.
         realised: By verdict, its rate on the images that did not.
-        warnings: Of classes that have too few images.
+        warnings: Of strata and classes that have too few images.
     """
 
     calibration: ConformalCalibration
@@ -55,14 +54,14 @@ def new_thresholds(measured: TransferMeasurements) -> NewThresholds:
     setting, checking = (measured.new.take(rows) for rows in (measured.split.calibration, measured.split.fit))
     assert setting.scores is not None, "only what was scored sets thresholds"
     assert checking.scores is not None, "likewise"
-    calibration = ConformalCalibration(setting.scores, setting.predicted, options.prior_strength)
-    p_values = calibration.p_values(checking.scores, checking.predicted)
+    strata, warnings = draw_strata(checking.logits, len(setting.scores), options)
+    calibration = ConformalCalibration.of(setting.scores, setting.logits, strata, options.prior_strength)
+    p_values = calibration.p_values(checking.scores, checking.predicted, strata.difficulty(checking.logits))
     labels = measured.bundle.manifest.labels
-    per_class = np.bincount(setting.predicted, minlength=len(labels)).tolist()
     return NewThresholds(
         calibration,
         {verdict.value: flagged_rate(p_values, target) for verdict, target in targets(options.rates)},
-        tuple(check_classes_reach(per_class, labels, options)),
+        (*warnings, *check_classes_reach(calibration.counts(len(labels)), labels, options)),
     )
 
 
@@ -87,6 +86,12 @@ def new_rate_findings(measured: TransferMeasurements, thresholds: NewThresholds)
 
 
 def _options(measured: TransferMeasurements) -> CalibrationOptions:
-    """What calibration would be told of rates and pooling."""
+    """What calibration would be told of rates, pooling and strata."""
     manifest = measured.bundle.manifest
-    return CalibrationOptions(rates=manifest.rates, prior_strength=manifest.calibration.prior_strength)
+    known = manifest.calibration
+    return CalibrationOptions(
+        rates=manifest.rates,
+        prior_strength=known.prior_strength,
+        strata=len(known.images_per_stratum),
+        proxy=known.proxy,
+    )

@@ -116,11 +116,12 @@ def _summary(measured: TransferMeasurements, thresholds: NewThresholds | None) -
     known = dataclasses.replace(before, accuracy=accuracy, detection={})  # AUROCs were the old classifier's
     if thresholds is None:
         return known
-    counts = np.bincount(thresholds.calibration.classes, minlength=len(measured.bundle.manifest.labels))
+    counts = thresholds.calibration.counts(len(measured.bundle.manifest.labels))
     return dataclasses.replace(
         known,
         images=len(thresholds.calibration.scores),
-        images_per_class=tuple(counts.tolist()),
+        images_per_class=tuple(counts.sum(axis=0).tolist()),
+        images_per_stratum=tuple(counts.sum(axis=1).tolist()),
         warnings=thresholds.warnings,
     )
 

@@ -14,6 +14,7 @@ from detector.bundle.contents import CALIBRATION, CANARIES, CLASSIFIER, MANIFEST
 from detector.bundle.manifest import SCHEMA_VERSION
 from detector.classifiers.address import RemoteModel
 from detector.errors import BundleError, FusionError, SettingsError
+from detector.strata import ONE_STRATUM
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def test_what_was_written_is_read(bundle: Bundle, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.parts.prototypes.losses, bundle.parts.prototypes.losses)
     np.testing.assert_array_equal(found.parts.calibration.scores, bundle.parts.calibration.scores)
     np.testing.assert_array_equal(found.parts.calibration.classes, bundle.parts.calibration.classes)
+    assert found.parts.calibration.strata == bundle.parts.calibration.strata
+    assert found.parts.calibration.difficulty is not None
+    np.testing.assert_array_equal(found.parts.calibration.difficulty, bundle.parts.calibration.difficulty)
     np.testing.assert_array_equal(found.parts.canaries.images, bundle.parts.canaries.images)
     np.testing.assert_array_equal(found.parts.canaries.logits, bundle.parts.canaries.logits)
 
@@ -58,14 +62,27 @@ def test_other_rates_than_it_was_calibrated_with(bundle: Bundle) -> None:
     assert looser.manifest.rates == TargetRates(0.2, bundle.manifest.rates.adversarial)
     assert looser.with_rates(suspect=0.05) == bundle
     assert looser.digest == bundle.digest
-    # The smallest rate that some image can reach.
-    classes = np.arange(len(bundle.manifest.labels))
-    least = float(bundle.parts.calibration.p_values(np.full(len(classes), 1e9, np.float32), classes).min())
+    # The smallest rate that some image of some stratum can reach.
+    calibration, labels = bundle.parts.calibration, len(bundle.manifest.labels)
+    edges = calibration.strata.edges
+    difficulty = np.repeat(np.array([edges[0] - 1, *edges], np.float32), labels)
+    classes = np.tile(np.arange(labels), len(edges) + 1)
+    least = float(calibration.p_values(np.full(len(classes), 1e9, np.float32), classes, difficulty).min())
     assert bundle.with_rates(adversarial=least).manifest.rates.adversarial == least
     with pytest.raises(SettingsError, match="adversarial_rate: no p-value of this bundle is below"):
         bundle.with_rates(adversarial=0.99 * least)
     with pytest.raises(SettingsError, match=r"0 < adversarial < suspect < 1, not 0\.3 and 0\.05"):
         bundle.with_rates(adversarial=0.3)
+
+
+def test_one_stratum_needs_no_difficulty(bundle: Bundle, tmp_path: Path) -> None:
+    whole = replace(bundle.parts.calibration, strata=ONE_STRATUM, difficulty=None)
+    summary = replace(bundle.manifest.calibration, images_per_stratum=(len(whole.scores),))
+    manifest = replace(bundle.manifest, calibration=summary)
+    _write(replace(bundle, manifest=manifest, parts=replace(bundle.parts, calibration=whole)), tmp_path / "one")
+    found = read_bundle(tmp_path / "one").parts.calibration
+    assert found.strata == ONE_STRATUM
+    assert found.difficulty is None
 
 
 def test_a_manifest_survives_its_bytes(bundle: Bundle) -> None:

@@ -192,6 +192,16 @@ ARRAYS = [
     (CALIBRATION, "scores", lambda a: a[1:], "one class per score"),
     (CALIBRATION, "scores", _poisoned, "'scores' must be finite"),
     (CALIBRATION, "classes", _wide, "'classes' must be finite int64"),
+    (CALIBRATION, "classes", lambda a: a - 1, "'classes' must lie in 0..9"),
+    (CALIBRATION, "classes", lambda a: a + 1, "'classes' must lie in 0..9"),
+    (CALIBRATION, "edges", lambda a: a[:1], r"'edges' must be finite float32 of shape \(2,\)"),
+    (CALIBRATION, "edges", _poisoned, "'edges' must be finite"),
+    (CALIBRATION, "edges", lambda a: a[::-1], "edges must be finite float32 numbers that rise"),
+    (CALIBRATION, "edges", lambda a: a - 1, "its strata have .* images, but the manifest says"),
+    (CALIBRATION, "edges", lambda a: a + 1000, "no calibration image is in stratum 2 of 3"),
+    (CALIBRATION, "difficulty", _wide, "'difficulty' must be finite float32"),
+    (CALIBRATION, "difficulty", _poisoned, "'difficulty' must be finite"),
+    (CALIBRATION, "difficulty", lambda a: a[1:], "one finite difficulty per score"),
     (CANARIES, "images", lambda a: a[:, :, :7], "'images' must be"),
     (CANARIES, "logits", lambda a: a[:, :9], "'logits' must be"),
     (CANARIES, "logits", lambda a: a[:2], "logits and an allowed difference for each"),
@@ -223,6 +233,31 @@ def test_what_is_no_safetensors_file_or_lacks_an_array_is_refused(copy: Path, na
         _replace_file(copy, name, content)
         with pytest.raises(BundleIntegrityError, match=f"{name}: not a safetensors file"):
             read_bundle(copy)
+
+
+def test_strata_without_the_difficulty_of_their_images_are_refused(copy: Path) -> None:
+    arrays = load((copy / CALIBRATION).read_bytes())
+    del arrays["difficulty"]
+    _replace_file(copy, CALIBRATION, save(arrays))
+    with pytest.raises(BundleIntegrityError, match=f"{CALIBRATION}: array 'difficulty' is missing"):
+        read_bundle(copy)
+
+
+@pytest.mark.parametrize("counts", [[], [500], [0] * 100])
+def test_strata_that_the_manifest_counts_otherwise_are_refused(copy: Path, counts: list[int]) -> None:
+    fields = _fields(copy)
+    fields["calibration"]["images_per_stratum"] = counts
+    (copy / MANIFEST).write_text(json.dumps(fields))
+    with pytest.raises(BundleIntegrityError, match=rf"{CALIBRATION}: array 'edges' must be"):
+        read_bundle(copy)
+
+
+def test_a_proxy_nobody_knows_is_refused(copy: Path) -> None:
+    fields = _fields(copy)
+    fields["calibration"]["proxy"] = "mood"
+    (copy / MANIFEST).write_text(json.dumps(fields))
+    with pytest.raises(BundleIntegrityError, match=f"{MANIFEST}: unreadable field"):
+        read_bundle(copy)
 
 
 def test_canaries_that_test_nothing_are_refused(copy: Path) -> None:

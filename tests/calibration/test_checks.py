@@ -91,7 +91,7 @@ def test_classes_that_can_not_reach_adversarial_are_listed_with_the_number_that_
     counts: list[int], rate: float, prior: float
 ) -> None:
     names = ("cat", "dog", "emu")
-    (warning,) = check_classes_reach(counts, names, _options(rate, prior))
+    (warning,) = check_classes_reach(np.array([counts]), names, _options(rate, prior))
     for label, name in enumerate(names):
         short = _smallest(counts, label, prior) > rate
         assert (f"{name} ({counts[label]})" in warning) == short
@@ -106,19 +106,19 @@ def _with(images: int, label: int, counts: list[int]) -> list[int]:
 
 
 def test_classes_that_reach_adversarial_or_have_no_image_are_not_listed() -> None:
-    assert check_classes_reach([99, 99, 0], ("cat", "dog", "emu"), _options(prior=0.0)) == []
-    assert check_classes_reach([5, 40, 900], ("cat", "dog", "emu"), _options()) == []
+    assert check_classes_reach(np.array([[99, 99, 0]]), ("cat", "dog", "emu"), _options(prior=0.0)) == []
+    assert check_classes_reach(np.array([[5, 40, 900]]), ("cat", "dog", "emu"), _options()) == []
 
 
 def test_a_larger_rate_is_reached_by_fewer_images() -> None:
     options = _options(prior=0.0)
     counts, names = [30, 200], ("cat", "dog")
-    assert check_classes_reach(counts, names, options)
-    assert check_classes_reach(counts, names, replace(options, rates=TargetRates(0.5, 1 / 31))) == []
+    assert check_classes_reach(np.array([counts]), names, options)
+    assert check_classes_reach(np.array([counts]), names, replace(options, rates=TargetRates(0.5, 1 / 31))) == []
 
 
 def test_a_long_list_of_classes_is_cut() -> None:
     names = tuple(f"class_{i}" for i in range(9))
-    (warning,) = check_classes_reach([2] * 8 + [500], names, _options(prior=0.0))
+    (warning,) = check_classes_reach(np.array([[2] * 8 + [500]]), names, _options(prior=0.0))
     assert "class_4 (2) and 3 more" in warning
     assert "class_5" not in warning

@@ -12,8 +12,10 @@ from detector import Detector, Verdict
 from detector.attacks.running import run_attack
 from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import pgd
+from detector.calibration.measuring import Measurements
 from detector.calibration.options import ScorerChoice
 from detector.calibration.pipeline import calibrate
+from detector.calibration.stratifying import draw_strata
 from detector.images import to_canonical
 from detector.metrics import auroc
 from detector.prototypes.options import PrototypeStart
@@ -71,6 +73,33 @@ def test_the_bundle_is_the_one_that_is_reported(runs: dict[str, Run], kind: str)
     assert run.detector.bundle.manifest.calibration == run.result.manifest.calibration
     assert run.detector.bundle.manifest.plan.forwards_per_image == 1 + 4 * 2 + 2
     assert sum(run.result.manifest.calibration.images_per_class) == CALIBRATING
+
+
+def test_thresholds_are_set_in_strata_that_the_fitting_images_draw(
+    runs: dict[str, Run], inputs: CalibrationInputs, tmp_path: Path
+) -> None:
+    measured = Measurements(inputs, quick_options(), tmp_path / "work", Recorder())
+    found = runs["one-class"].detector.bundle
+    fitting, rows = measured.logits[measured.split.fit], measured.split.calibration
+    strata = found.parts.calibration.strata
+    assert draw_strata(fitting, CALIBRATING, quick_options()) == (strata, [])
+    assert strata.count == 2  # 540 images are too few for three times 198
+    np.testing.assert_array_equal(np.bincount(strata.numbers(strata.difficulty(fitting))), [180, 180])
+    counts = strata.counts(measured.logits[rows])
+    assert found.manifest.calibration.images_per_stratum == tuple(counts.sum(axis=1).tolist())
+    assert found.manifest.calibration.images_per_class == tuple(counts.sum(axis=0).tolist())
+    np.testing.assert_array_equal(found.parts.calibration.counts(10), counts)
+
+
+@pytest.mark.parametrize(("strata", "told"), [(1, []), (5, ["thresholds are set in 2 strata of difficulty, not 5"])])
+def test_the_user_may_say_how_many_strata_and_is_told_where_images_are_too_few(
+    inputs: CalibrationInputs, tmp_path: Path, strata: int, told: list[str]
+) -> None:
+    options, seen = replace(quick_options(), strata=strata), Recorder()
+    manifest = calibrate(inputs, options, tmp_path / "bundle", progress=seen).manifest
+    assert len(manifest.calibration.images_per_stratum) == min(strata, 2)
+    assert [warning.split(":")[0] for warning in manifest.calibration.warnings] == told
+    assert [note.split(":")[1].strip() for note in seen.notes if note.startswith("warning")] == told
 
 
 @pytest.mark.parametrize("kind", KINDS)

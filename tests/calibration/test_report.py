@@ -54,6 +54,9 @@ def test_it_states_what_matters(report: tuple[str, Manifest], inputs: Calibratio
         assert fact in text
     for label, count in zip(manifest.labels, manifest.calibration.images_per_class, strict=True):
         assert f"<td>{label}</td><td>{count}</td>" in html
+    easy, hard = manifest.calibration.images_per_stratum
+    assert "Calibration images by stratum of difficulty" in html
+    assert re.search(rf"<td>below (\S+)</td><td>{easy}</td></tr><tr><td>from \1</td><td>{hard}</td>", html)
 
 
 def _render(manifest: Manifest, attacked: dict[str, np.ndarray]) -> str:

@@ -26,6 +26,8 @@ def test_people_read_what_a_bundle_is(isthmus: Isthmus, digits_bundle: Path) -> 
     assert facts["calibration"].startswith(
         f"500 held-out images; per predicted class at least {min(calibration.images_per_class)}"
     )
+    counts = ", ".join(str(count) for count in calibration.images_per_stratum)
+    assert facts["strata"].strip() == f"3 of difficulty (by margin), the easiest first: {counts}"
     assert facts["accuracy"].startswith(f"{calibration.accuracy:.1%}")
     assert "ADVERSARIAL at p <= 0.01" in facts["rates"]
 

@@ -52,6 +52,17 @@ def test_no_class_has_three_times_the_false_positives_it_was_promised(results: d
     assert max(shares) <= 3 * results["suspect_rate"]
 
 
+def test_no_stratum_of_difficulty_has_much_more_false_positives_than_it_was_promised(results: dict[str, Any]) -> None:
+    shown, _ = results["difficulty"]
+    assert shown["strata"] > 1
+
+    def worst(thresholds: str) -> float:
+        return max(row[thresholds]["flagged"] / row[thresholds]["total"] for row in shown["rows"])
+
+    assert worst("suspect") <= 1.5 * results["suspect_rate"]
+    assert worst("undivided") > 2 * results["suspect_rate"]  # what one set of thresholds would do
+
+
 def test_attacks_whose_kin_was_in_training_are_told_from_benign_images(results: dict[str, Any]) -> None:
     attacks = _trained_for(results)
     found = _aurocs(attacks, "included")

@@ -28,20 +28,18 @@ def test_a_peer_is_judged_as_the_guard_is_on_the_same_images(evaluated: Done) ->
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
         return 1 - exponents.max(axis=1) / exponents.sum(axis=1)
 
-    classifier, measured = material.detector.classifier, material.measured
+    classifier, measured, strata = material.detector.classifier, material.measured, material.strata
     rows = measured.split.calibration
-    calibration = ConformalCalibration(
-        scores(classifier.logits(measured.images_at(rows))).astype(np.float32),
-        measured.predicted[rows],
-        SMALL.calibration.prior_strength,
-    )
+    known = scores(classifier.logits(measured.images_at(rows))).astype(np.float32)
+    strength = SMALL.calibration.prior_strength
+    calibration = ConformalCalibration.of(known, measured.logits[rows], strata, strength)
     benign = scores(material.benign.detection.logits).astype(np.float32)
     assert set(result.attacks) == {name for name, a in material.attacked.items() if len(a.rows) > 1}
     for name, detected in result.attacks.items():
         answers = material.attacked[name].scored.detection
         attacked = scores(answers.logits).astype(np.float32)
         assert abs(detected.auroc.value - auroc(benign, attacked)) < 0.01
-        flagged = calibration.p_values(attacked, answers.predicted) <= 0.05
+        flagged = calibration.p_values(attacked, answers.predicted, strata.difficulty(answers.logits)) <= 0.05
         assert abs(detected.tpr_suspect - flagged.mean()) < 0.05
     assert result.forwards_per_image == 1
     assert result.left_out == {}

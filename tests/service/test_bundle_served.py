@@ -54,10 +54,12 @@ async def test_served_answers_are_the_detectors_own_and_no_offline_package_is_lo
         loaded = (await served.process.stdout.read()).decode().strip()
     assert loaded == "[]"
     assert described.accuracy == pytest.approx(detector.bundle.manifest.calibration.accuracy)
+    assert described.images_per_stratum == detector.bundle.manifest.calibration.images_per_stratum
     assert described.bundle_digest == detector.bundle.digest
     assert described.paths == ("prototype[0]", "prototype[1]", "runner_up_prototype[0]", "blur")
     assert [image.label for image in found] == list(expected.labels)
     assert [image.verdict for image in found] == list(expected.verdicts)
+    assert [image.stratum for image in found] == expected.strata.tolist()
     np.testing.assert_allclose([image.score for image in found], expected.scores, rtol=1e-3)
     np.testing.assert_allclose([image.p_value for image in found], expected.p_values, rtol=1e-3)
     np.testing.assert_allclose([image.score for image in one_by_one], expected.scores[:50], rtol=1e-3)

@@ -40,6 +40,7 @@ async def test_describe_tells_what_is_loaded_and_what_is_accepted(start_server: 
     assert (found.max_images, found.max_image_bytes, found.max_image_pixels) == (3, 1000, 2000)
     assert found.paths == ("prototype[0]",)
     assert found.forwards_per_image == 5
+    assert found.images_per_stratum == (0, 0)
 
 
 @pytest.mark.parametrize("images", [PIXELS, PIXELS / 255, (PIXELS / 255).astype(np.float16), list(PIXELS)])
@@ -49,6 +50,7 @@ async def test_every_kind_of_array_gets_the_scorers_own_answers(client: AsyncCli
     found = await client.score(images, include_logits=True, include_profile=True)
     assert [image.class_index for image in found] == expected.predicted.tolist()
     assert [image.verdict for image in found] == list(expected.verdicts)
+    assert [image.stratum for image in found] == expected.strata.tolist()
     np.testing.assert_allclose([image.score for image in found], expected.scores, rtol=1e-6)
     np.testing.assert_allclose([image.p_value for image in found], expected.p_values, rtol=1e-6)
     np.testing.assert_allclose([image.barrier_height for image in found], expected.barrier_heights, rtol=1e-6)
@@ -82,6 +84,7 @@ async def test_noise_is_adversarial_and_flat_images_are_benign(client: AsyncClie
     flat = np.full((8, 8, 3), 128, np.uint8)
     found = await client.score([flat, PIXELS[0]])
     assert [image.verdict for image in found] == [Verdict.BENIGN, Verdict.ADVERSARIAL]
+    assert [image.stratum for image in found] == [0, 1]
 
 
 async def test_what_passes_the_servers_limits_is_sent_in_parts(start_server: StartServer) -> None:

@@ -84,6 +84,9 @@ async def test_answers_are_counted_by_class_and_verdict(measured: RunningServer)
     assert page("isthmus_verdicts_total", predicted_class="grey", verdict="BENIGN") == 2
     assert page("isthmus_verdicts_total", predicted_class="grey", verdict="ADVERSARIAL") == 1
     assert page("isthmus_verdicts_total", predicted_class="light", verdict="SUSPECT") == 0
+    assert page("isthmus_stratum_verdicts_total", stratum="0", verdict="BENIGN") == 2
+    assert page("isthmus_stratum_verdicts_total", stratum="1", verdict="ADVERSARIAL") == 1
+    assert page("isthmus_stratum_verdicts_total", stratum="1", verdict="SUSPECT") == 0
     assert page("isthmus_p_value_count") == page("isthmus_score_count") == 3
     assert page("isthmus_p_value_bucket", le="0.01") == 1
     assert page("isthmus_score_bucket", le="0.0") == 2

@@ -10,7 +10,7 @@ from detector.bundle import BundleParts, CalibrationSummary, Manifest, write_bun
 from detector.canaries.making import make_canaries
 from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.torch_sources import load_exported
-from detector.conformal import ConformalCalibration
+from detector.conformal import PRIOR_STRENGTH, ConformalCalibration
 from detector.embedded import LABELS, SPEC
 from detector.engine.walker import PathWalker
 from detector.images import to_canonical
@@ -19,6 +19,7 @@ from detector.prototypes.options import SynthesisOptions
 from detector.prototypes.synthesis import synthesise
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
+from detector.strata import Proxy, difficulty_of, quantile_strata
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ DIGITS_PLAN = PathPlan(
     blur_sigma=0.7,
 )
 _FITTED = 400  # of the 900 calibration images, those the scorer is fitted on
+_STRATA = 3
 
 
 def digits_torch(digits: EmbeddedDefault) -> TorchClassifier:
@@ -67,11 +69,15 @@ def build_digits_bundle(digits: EmbeddedDefault, path: Path) -> None:
     profile = PathWalker(classifier, prototypes, DIGITS_PLAN).profile(images)
     features = profile_features(profile)
     scorer = fit_one_class(features[:_FITTED])
+    fitting = difficulty_of(profile.image_logits[:_FITTED], Proxy.MARGIN)
+    strata = quantile_strata(fitting, _STRATA, least=0, proxy=Proxy.MARGIN)
     parts = BundleParts(
         classifier=digits.classifier_file.read_bytes(),
         prototypes=prototypes,
         scorer=scorer.model,
-        calibration=ConformalCalibration(scorer.score(features[_FITTED:]), profile.predicted[_FITTED:]),
+        calibration=ConformalCalibration.of(
+            scorer.score(features[_FITTED:]), profile.image_logits[_FITTED:], strata, PRIOR_STRENGTH
+        ),
         canaries=make_canaries(classifier, digits.classifier_file.read_bytes(), images, seed=0),
     )
     manifest = Manifest(
@@ -92,6 +98,7 @@ def _summary(calibration: ConformalCalibration, scorer: str, accuracy: float) ->
         scorer=scorer,
         images=len(calibration.scores),
         images_per_class=tuple(np.bincount(calibration.classes, minlength=len(LABELS)).tolist()),
+        images_per_stratum=tuple(np.bincount(calibration.numbers).tolist()),
         accuracy=accuracy,
         prior_strength=calibration.prior_strength,
     )

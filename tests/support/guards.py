@@ -63,7 +63,8 @@ def guarded(digits: EmbeddedDefault, path: Path, plan: PathPlan, *, supervised: 
         scorer = _fitted(bundle, engine, images[:_FITTED], features[:_FITTED], supervised=supervised)
     calibration = ConformalCalibration(scorer.score(features[_FITTED:]), profile.predicted[_FITTED:])
     parts = replace(bundle.parts, scorer=scorer.model, calibration=calibration)
-    return Detector(replace(bundle, parts=parts), threads=1)
+    summary = replace(bundle.manifest.calibration, images_per_stratum=(len(calibration.scores),))
+    return Detector(replace(bundle, manifest=replace(bundle.manifest, calibration=summary), parts=parts), threads=1)
 
 
 def _fitted(

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from detector.evaluation.difficulty import LABELLED, DifficultyResult, Placed, difficulty_rows
 from detector.evaluation.results import (
     AdaptiveCurve,
     AttackResult,
@@ -21,6 +22,8 @@ from detector.evaluation.results import (
     TramerCheck,
 )
 from detector.metrics import auroc_estimate, realised_rate
+from detector.strata import Strata
+from detector.verdicts import TargetRates
 from tests.support.pictures import encoded, picture
 
 BENIGN: Final = 1000
@@ -74,6 +77,24 @@ CONTROLS: Final = {
     "another data set": (None, 0.34),
     "mean of two classes": (None, 0.16),
 }
+
+
+def difficulty(rng: np.random.Generator) -> tuple[DifficultyResult, ...]:
+    """By proxy, with attacked images, and by label, without."""
+    bins = Strata((-9.0, -4.5, -2.0))
+
+    def placed(count: int, power: float) -> Placed:
+        p_values = rng.random(count) ** power
+        return Placed(rng.integers(0, bins.count, count), p_values, p_values**2)
+
+    rates = TargetRates()
+    attacked = difficulty_rows(bins, placed(BENIGN, 1), [placed(150, 9), placed(90, 5)], rates)
+    return (
+        DifficultyResult(by="second logit minus first", labelled=False, strata=bins.count, rows=attacked),
+        DifficultyResult(
+            by=LABELLED, labelled=True, strata=bins.count, rows=difficulty_rows(bins, placed(BENIGN, 1), [], rates)
+        ),
+    )
 
 
 def realistic_results(seed: int = 0) -> EvaluationResults:
@@ -150,6 +171,7 @@ def realistic_results(seed: int = 0) -> EvaluationResults:
             scorer(name, strength, forwards, source, needs_attacks=needs)
             for name, (source, needs, forwards, strength) in PEERS.items()
         ],
+        difficulty=difficulty(np.random.default_rng(seed + 1)),
         controls=[
             Control(
                 name=name,

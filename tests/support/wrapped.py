@@ -55,6 +55,7 @@ def wrapped(model: bytes, spec: ImageSpec, plan: PathPlan) -> tuple[Bundle, Onnx
         scorer=scorer.name,
         images=_IMAGES - _FITTED,
         images_per_class=tuple(np.bincount(calibration.classes, minlength=classes).tolist()),
+        images_per_stratum=tuple(np.bincount(calibration.numbers).tolist()),
         accuracy=None,
         prior_strength=calibration.prior_strength,
     )

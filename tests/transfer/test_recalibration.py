@@ -36,6 +36,7 @@ MADE_WITH = CalibrationOptions(
     hardening_images=9,
     hardening_steps=8,
     hardening_rounds=2,
+    strata=4,
     seed=5,
 )
 
@@ -76,7 +77,7 @@ def test_the_command_says_them_again(manifest: Manifest) -> None:
     assert (given["blur"], given["views"], given["taps"], given["residuals"]) == (False, False, False, True)
     assert (given["fit_fraction"], given["corrupted_copies"], given["attack_images"]) == (0.3, 1, 77)
     assert (given["harden"], given["harden_steps"], given["harden_rounds"]) == (9, 8, 2)
-    assert given["seed"] == 5
+    assert (given["strata"], given["seed"]) == (4, 5)
     assert given["tune"] is False
 
 

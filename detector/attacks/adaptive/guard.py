@@ -89,7 +89,9 @@ class DifferentiableGuard:
     def real_scores(self, walk: Walk) -> tuple[Float32Array, NDArray[np.float64]]:
         """The real scorer's scores of a walk and their p-values, float32 (N,) and float64 (N,)."""
         scores = self.scorer.score(walk.features.detach().numpy())
-        return scores, self.detector.bundle.parts.calibration.p_values(scores, walk.predicted.numpy())
+        calibration = self.detector.bundle.parts.calibration
+        difficulty = calibration.strata.difficulty(walk.image_logits.detach().numpy())
+        return scores, calibration.p_values(scores, walk.predicted.numpy(), difficulty)
 
     def refreshed(self, seen: ScoredFeatures) -> DifferentiableGuard:
         """The guard with a better stand-in, which may learn from what an attack has seen; see `improved`."""

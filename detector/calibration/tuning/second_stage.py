@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
+from detector.calibration.stratifying import draw_strata
 from detector.calibration.tuning.decisions import Subject, Tried, TuningDecision, decide
 from detector.calibration.tuning.quality import Contest, Quality, mean_auroc
 from detector.conformal import ConformalCalibration
@@ -148,25 +149,26 @@ def undecided(
     """
     low = measured.options.rates.adversarial
     by_half = [scored.half == half for half in (0, 1)]
-    fitted = [
-        ConformalCalibration(scored.benign[rows], measured.predicted[scored.images[rows]], strength) for rows in by_half
-    ]
+    logits = measured.logits[scored.images]
+    strata, _ = draw_strata(logits, max(1, min(int(rows.sum()) for rows in by_half)), measured.options)
+    fitted = [ConformalCalibration.of(scored.benign[rows], logits[rows], strata, strength) for rows in by_half]
 
-    def between(scores: Float32Array, classes: NDArray[np.int64], half: NDArray[np.int64]) -> NDArray[np.int64]:
-        p_values = np.where(half == 0, *(one.p_values(scores, classes) for one in fitted))
+    def between(scores: Float32Array, logits: Float32Array, half: NDArray[np.int64]) -> NDArray[np.int64]:
+        classes, difficulty = logits.argmax(axis=1), strata.difficulty(logits)
+        p_values = np.where(half == 0, *(one.p_values(scores, classes, difficulty) for one in fitted))
         return np.flatnonzero((p_values > low) & (p_values <= UNDECIDED))
 
-    classes = measured.predicted[scored.images]
-    rows = between(scored.benign, classes, scored.half)[:most]
+    classes = logits.argmax(axis=1)
+    rows = between(scored.benign, logits, scored.half)[:most]
     pixels = [measured.images_at(scored.images[rows])] if len(rows) else []
     parts = [(scored.benign[rows], scored.images[rows], classes[rows], np.full(len(rows), ""))]
     share = -(-most // max(1, len(scored.attacked)))
     for name, (scores, images) in scored.attacked.items():
         moved = attacks[name].moved.images
-        reached = measured.inputs.loaded.classifier.logits(moved).argmax(axis=1)
-        rows = between(scores, reached, scored.attacked_half[name])[:share]
+        answers = measured.inputs.loaded.classifier.logits(moved)
+        rows = between(scores, answers, scored.attacked_half[name])[:share]
         pixels.append(moved[rows])
-        parts.append((scores[rows], images[rows], reached[rows], np.full(len(rows), name)))
+        parts.append((scores[rows], images[rows], answers[rows].argmax(axis=1), np.full(len(rows), name)))
     scores, images, reached, names = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Undecided(np.concatenate(pixels), reached, scores, images, tuple(names.tolist()))
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.calibration.stratifying import draw_strata
 from detector.calibration.tuning.decisions import Subject, Tried, TuningDecision, decide
 from detector.calibration.tuning.quality import jackknifed
-from detector.conformal import ConformalCalibration, smallest_p_value
+from detector.conformal import ConformalCalibration, smallest_p_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from detector.calibration.measuring import Measurements
     from detector.calibration.tuning.evidence import Evidence, Profiles
     from detector.classifiers.base import Float32Array
+    from detector.strata import Strata
 
 _GROUPS = 10
 _SPLITS = 20
@@ -82,11 +84,13 @@ def decide_prior_strength(
     """
     options, standing = measured.options, measured.options.prior_strength
     tried = sorted({*candidates, standing})
-    classes = measured.predicted[scored.images]
-    trials = _Trials(scored, classes, rate=options.rates.suspect, seed=options.seed)
-    groups = np.random.default_rng(options.seed).permutation(len(classes)) % _GROUPS
-    counts = np.bincount(classes) * len(measured.split.calibration) / len(classes)
-    everyone = np.ones(len(classes), bool)
+    logits = measured.logits[scored.images]
+    # As many strata as the images that take the calibration images' place allow: half of each half.
+    strata, _ = draw_strata(logits, max(1, len(logits) // 4), options)
+    trials = _Trials(scored, logits, strata, rate=options.rates.suspect, seed=options.seed)
+    groups = np.random.default_rng(options.seed).permutation(len(logits)) % _GROUPS
+    counts = _expected(measured, logits)
+    everyone = np.ones(len(logits), bool)
     found = [
         Tried(
             _named(strength),
@@ -106,7 +110,7 @@ def decide_prior_strength(
         found,
         standing=_named(standing),
         measure=f"1 - the largest distance of a class's realised false-positive rate from {options.rates.suspect:.0%}",
-        images=f"{len(classes)} that fit the scorer, scored by one that did not see them",
+        images=f"{len(logits)} that fit the scorer, scored by one that did not see them",
     )
     return decision, tried[[one.name for one in found].index(decision.chosen)]
 
@@ -115,19 +119,27 @@ def _named(strength: float) -> str:
     return "each class by itself" if strength == 0 else f"a pool that counts as {strength:g} images of the class"
 
 
-def _out_of_reach(counts: NDArray[np.float64], strength: float, rate: float) -> str:
+def _expected(measured: Measurements, logits: Float32Array) -> NDArray[np.int64]:
+    """int64 (strata, classes): the calibration images to be expected, from the logits of images that fit."""
+    calibrating = len(measured.split.calibration)
+    strata, _ = draw_strata(measured.logits[measured.split.fit], calibrating, measured.options)
+    return np.rint(strata.counts(logits) * calibrating / len(logits)).astype(np.int64)
+
+
+def _out_of_reach(counts: NDArray[np.int64], strength: float, rate: float) -> str:
     """Why a class could then not be judged ADVERSARIAL; empty where all can."""
-    smallest = max(smallest_p_value(round(count), round(counts.sum()), strength) for count in counts if count)
+    smallest = smallest_p_values(counts, strength)[counts > 0].max()
     return f"a class's p-values would end at {smallest:.2g}" if smallest > rate else ""
 
 
 class _Trials:
     """Random halves of the scores: one calibrates, the other is judged."""
 
-    def __init__(self, scored: CrossFitted, classes: NDArray[np.int64], *, rate: float, seed: int) -> None:
-        self._scored, self._classes, self._rate = scored, classes, rate
+    def __init__(self, scored: CrossFitted, logits: Float32Array, strata: Strata, *, rate: float, seed: int) -> None:
+        self._scored, self._logits, self._strata, self._rate = scored, logits, strata, rate
+        self._classes = logits.argmax(axis=1)
         generator = np.random.default_rng(seed)
-        self._splits = [generator.random(len(classes)) < 1 / 2 for _ in range(_SPLITS)]
+        self._splits = [generator.random(len(logits)) < 1 / 2 for _ in range(_SPLITS)]
 
     def kept(self, strength: float, among: NDArray[np.bool_]) -> float:
         """1 - the largest distance of a class's realised rate from the target, over all splits' mean."""
@@ -140,8 +152,10 @@ class _Trials:
             reference, test = ours & calibrates, ours & ~calibrates
             if not reference.any() or not test.any():
                 continue
-            calibration = ConformalCalibration(self._scored.benign[reference], self._classes[reference], strength)
-            p_values = calibration.p_values(self._scored.benign[test], self._classes[test])
+            benign, logits = self._scored.benign, self._logits
+            calibration = ConformalCalibration.of(benign[reference], logits[reference], self._strata, strength)
+            difficulty = self._strata.difficulty(logits[test])
+            p_values = calibration.p_values(benign[test], self._classes[test], difficulty)
             np.add.at(flagged, self._classes[test], p_values <= self._rate)
             np.add.at(judged, self._classes[test], 1)
         enough = judged >= min(_FEWEST, judged.max())

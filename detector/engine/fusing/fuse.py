@@ -12,6 +12,7 @@ from onnx import TensorProto
 from detector.classifiers.outputs import TAPS_OUTPUT, class_output
 from detector.engine.base import check_features
 from detector.engine.fusing.copies import ForeignGraph, opset_imports
+from detector.engine.fusing.difficulty import write_stratum
 from detector.engine.fusing.names import (
     BARRIER_GAP,
     BARRIER_HEIGHT,
@@ -26,7 +27,7 @@ from detector.engine.fusing.names import (
     VIEW_LOGITS,
 )
 from detector.engine.fusing.pixels import PixelForm, write_canonical
-from detector.engine.fusing.reading import write_barriers, write_features, write_p_values
+from detector.engine.fusing.reading import Judged, write_barriers, write_features, write_p_values
 from detector.engine.fusing.walk import Walk
 from detector.engine.fusing.writer import GraphWriter, Port
 from detector.errors import ClassifierError, FusionError
@@ -101,7 +102,9 @@ def _evidence(writer: GraphWriter, bundle: Bundle, walk: Walk, walked: Walked, s
     classes = len(bundle.manifest.labels)
     read = write_features(writer, walk, walked)
     score = scorer.write(writer, read.features)(OUTPUT)
-    p_value = write_p_values(writer, bundle.parts.calibration, score, walked.predicted, classes)
+    calibration = bundle.parts.calibration
+    stratum = write_stratum(writer, calibration.strata, walked.image_logits, walk.is_class(walked.predicted))
+    p_value = write_p_values(writer, calibration, Judged(score, walked.predicted, stratum), classes)
     height, gap = write_barriers(writer, bundle, walked, read.losses)
     return {
         LOGITS: Port(walked.image_logits, TensorProto.FLOAT, (classes,)),

@@ -11,7 +11,10 @@ from onnx import TensorProto
 from detector.profiles import PathKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from detector.bundle import Bundle
+    from detector.classifiers.base import Float32Array
     from detector.conformal import ConformalCalibration
     from detector.engine.fusing.walk import Walk, Walked
     from detector.engine.fusing.writer import GraphWriter
@@ -28,6 +31,21 @@ class Read:
 
     features: str
     losses: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Names of what a p-value follows from.
+
+    Args:
+        scores: float32 (N,).
+        predicted: int64 (N,).
+        stratum: int64 (N,), of difficulty; "" where there is but one.
+    """
+
+    scores: str
+    predicted: str
+    stratum: str = ""
 
 
 def write_features(writer: GraphWriter, walk: Walk, walked: Walked) -> Read:
@@ -92,23 +110,22 @@ def write_barriers(writer: GraphWriter, bundle: Bundle, walked: Walked, losses: 
     return w.reduce("Max", heights, 1), w.op("Squeeze", gaps, w.constant([1]))
 
 
-def write_p_values(
-    writer: GraphWriter, calibration: ConformalCalibration, scores: str, predicted: str, classes: int
-) -> str:
+def write_p_values(writer: GraphWriter, calibration: ConformalCalibration, judged: Judged, classes: int) -> str:
     """float64 (N,): twin of `ConformalCalibration.p_values`."""
-    w = writer
-    of_class = [calibration.scores[calibration.classes == c] for c in range(classes)]
-    largest = max(len(part) for part in of_class)
-    padded = np.full((classes, largest), -np.inf, np.float32)
-    for row, part in zip(padded, of_class, strict=True):
-        row[: len(part)] = part
-    sizes = np.array([len(part) for part in of_class], np.float64)
-    prior, total = calibration.prior_strength, len(calibration.scores)
-    score = w.unsqueeze(scores, 1)
-    size = w.op("Gather", w.constant(sizes), predicted, axis=0)
-    own = _at_least(w, w.op("Gather", w.constant(padded), predicted, axis=0), score)
-    pooled = _at_least(w, w.constant(calibration.scores[None]), score)
-    pooled = w.op("Div", w.op("Add", pooled, _double(w, 1)), _double(w, total + 1))
+    w, prior = writer, calibration.prior_strength
+    of_cell = [cell.scores[cell.classes == c] for cell in calibration.cells for c in range(classes)]
+    pools = [cell.scores for cell in calibration.cells]
+    sizes = np.array([len(part) for part in of_cell], np.float64)
+    cell, total, pool = judged.predicted, _double(w, len(pools[0])), w.constant(pools[0][None])
+    if judged.stratum:
+        cell = w.op("Add", w.op("Mul", judged.stratum, w.constant(classes)), cell)
+        pool = w.op("Gather", w.constant(_padded(pools)), judged.stratum, axis=0)
+        total = w.op("Gather", w.constant(np.array([len(part) for part in pools], np.float64)), judged.stratum, axis=0)
+    score = w.unsqueeze(judged.scores, 1)
+    size = w.op("Gather", w.constant(sizes), cell, axis=0)
+    own = _at_least(w, w.op("Gather", w.constant(_padded(of_cell)), cell, axis=0), score)
+    pooled = _at_least(w, pool, score)
+    pooled = w.op("Div", w.op("Add", pooled, _double(w, 1)), w.op("Add", total, _double(w, 1)))
     seen = w.op("Greater", size, _double(w, 0))
     # Where there is none of a class, its quotients are of no account, but must not be 0 / 0.
     present = w.op("Max", size, _double(w, 1))
@@ -116,6 +133,14 @@ def write_p_values(
     above = w.op("Add", w.op("Add", itself, own), w.op("Mul", pooled, _double(w, prior)))
     below = w.op("Add", w.op("Add", present, itself), _double(w, prior))
     return w.op("Where", seen, w.op("Div", above, below), pooled)
+
+
+def _padded(parts: Sequence[Float32Array]) -> Float32Array:
+    """float32 (parts, the most of any): scores, and below them what is no score."""
+    padded = np.full((len(parts), max(len(part) for part in parts)), -np.inf, np.float32)
+    for row, part in zip(padded, parts, strict=True):
+        row[: len(part)] = part
+    return padded
 
 
 def _at_least(w: GraphWriter, reference: str, score: str) -> str:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from detector.evaluation.report import adaptive, behaviour, closing, comparison, detection, examples, summary, tuning
+from detector.evaluation.report import (
+    adaptive,
+    behaviour,
+    closing,
+    comparison,
+    detection,
+    difficulty,
+    examples,
+    summary,
+    tuning,
+)
 from detector.reporting.document import document
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ def render_report(results: EvaluationResults) -> str:
         comparison.peers(results),
         tuning.tuning(results),
         behaviour.classes(results),
+        difficulty.difficulty(results),
         behaviour.controls(results),
         behaviour.barriers(results),
         adaptive.adaptive(results),

@@ -25,23 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19isthmus/v1/detector.proto\x12\nisthmus.v1\x1a\x17google/rpc/status.proto\"\x1f\n\rEncodedImages\x12\x0e\n\x06images\x18\x01 \x03(\x0c\"y\n\x0bImageTensor\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12)\n\npixel_type\x18\x02 \x01(\x0e\x32\x15.isthmus.v1.PixelType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\"\n\x06layout\x18\x04 \x01(\x0e\x32\x12.isthmus.v1.Layout\"\xff\x01\n\x0cScoreRequest\x12,\n\x07\x65ncoded\x18\x01 \x01(\x0b\x32\x19.isthmus.v1.EncodedImagesH\x00\x12)\n\x06tensor\x18\x02 \x01(\x0b\x32\x17.isthmus.v1.ImageTensorH\x00\x12\x34\n\x10\x62\x61\x64_image_policy\x18\x03 \x01(\x0e\x32\x1a.isthmus.v1.BadImagePolicy\x12\x16\n\x0einclude_logits\x18\x04 \x01(\x08\x12\x17\n\x0finclude_profile\x18\x05 \x01(\x08\x12&\n\x08priority\x18\x06 \x01(\x0e\x32\x14.isthmus.v1.PriorityB\x07\n\x05input\"E\n\nPrediction\x12\x13\n\x0b\x63lass_index\x18\x01 \x01(\x05\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\"J\n\tPathCurve\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x61lphas\x18\x02 \x03(\x02\x12\x0e\n\x06losses\x18\x03 \x03(\x02\x12\x0f\n\x07margins\x18\x04 \x03(\x02\"\xe1\x01\n\x08\x45vidence\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.isthmus.v1.Prediction\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x0f\n\x07p_value\x18\x03 \x01(\x01\x12$\n\x07verdict\x18\x04 \x01(\x0e\x32\x13.isthmus.v1.Verdict\x12\x16\n\x0e\x62\x61rrier_height\x18\x05 \x01(\x02\x12\x13\n\x0b\x62\x61rrier_gap\x18\x06 \x01(\x02\x12\x0e\n\x06logits\x18\x07 \x03(\x02\x12&\n\x07profile\x18\x08 \x03(\x0b\x32\x15.isthmus.v1.PathCurve\"g\n\x0bImageResult\x12(\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x14.isthmus.v1.EvidenceH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"l\n\rScoreResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.isthmus.v1.ImageResult\x12\x15\n\rbundle_digest\x18\x02 \x01(\t\x12\x1a\n\x12\x66orwards_per_image\x18\x03 \x01(\x05\"K\n\x12ScoreStreamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x07request\x18\x02 \x01(\x0b\x32\x18.isthmus.v1.ScoreRequest\"\x80\x01\n\x13ScoreStreamResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\x08response\x18\x02 \x01(\x0b\x32\x19.isthmus.v1.ScoreResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x14\n\x12GetDetectorRequest\"\xf9\x01\n\x13GetDetectorResponse\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12-\n\x0cimage_format\x18\x04 \x01(\x0b\x32\x17.isthmus.v1.ImageFormat\x12,\n\x0b\x63\x61libration\x18\x05 \x01(\x0b\x32\x17.isthmus.v1.Calibration\x12\"\n\x06limits\x18\x06 \x01(\x0b\x32\x12.isthmus.v1.Limits\x12\x1a\n\x12\x66orwards_per_image\x18\x07 \x01(\x05\x12\r\n\x05paths\x18\x08 \x03(\t\">\n\x0bImageFormat\x12\x0e\n\x06height\x18\x01 \x01(\x05\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x03 \x01(\x05\"\x81\x01\n\x0b\x43\x61libration\x12\x14\n\x0csuspect_rate\x18\x01 \x01(\x01\x12\x18\n\x10\x61\x64versarial_rate\x18\x02 \x01(\x01\x12\x0e\n\x06images\x18\x03 \x01(\x03\x12\x0e\n\x06scorer\x18\x04 \x01(\t\x12\x15\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_accuracy\"j\n\x06Limits\x12\x12\n\nmax_images\x18\x01 \x01(\x05\x12\x17\n\x0fmax_image_bytes\x18\x02 \x01(\x03\x12\x18\n\x10max_image_pixels\x18\x03 \x01(\x03\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x03*d\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_BENIGN\x10\x01\x12\x13\n\x0fVERDICT_SUSPECT\x10\x02\x12\x17\n\x13VERDICT_ADVERSARIAL\x10\x03*~\n\x0e\x42\x61\x64ImagePolicy\x12 \n\x1c\x42\x41\x44_IMAGE_POLICY_UNSPECIFIED\x10\x00\x12#\n\x1f\x42\x41\x44_IMAGE_POLICY_REFUSE_REQUEST\x10\x01\x12%\n!BAD_IMAGE_POLICY_REPORT_PER_IMAGE\x10\x02*U\n\tPixelType\x12\x1a\n\x16PIXEL_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10PIXEL_TYPE_UINT8\x10\x01\x12\x16\n\x12PIXEL_TYPE_FLOAT32\x10\x02*B\n\x06Layout\x12\x16\n\x12LAYOUT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLAYOUT_NHWC\x10\x01\x12\x0f\n\x0bLAYOUT_NCHW\x10\x02*Q\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n\x14PRIORITY_INTERACTIVE\x10\x01\x12\x11\n\rPRIORITY_BULK\x10\x02\x32\xf7\x01\n\x13\x41\x64versarialDetector\x12<\n\x05Score\x12\x18.isthmus.v1.ScoreRequest\x1a\x19.isthmus.v1.ScoreResponse\x12R\n\x0bScoreStream\x12\x1e.isthmus.v1.ScoreStreamRequest\x1a\x1f.isthmus.v1.ScoreStreamResponse(\x01\x30\x01\x12N\n\x0bGetDetector\x12\x1e.isthmus.v1.GetDetectorRequest\x1a\x1f.isthmus.v1.GetDetectorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19isthmus/v1/detector.proto\x12\nisthmus.v1\x1a\x17google/rpc/status.proto\"\x1f\n\rEncodedImages\x12\x0e\n\x06images\x18\x01 \x03(\x0c\"y\n\x0bImageTensor\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12)\n\npixel_type\x18\x02 \x01(\x0e\x32\x15.isthmus.v1.PixelType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\"\n\x06layout\x18\x04 \x01(\x0e\x32\x12.isthmus.v1.Layout\"\xff\x01\n\x0cScoreRequest\x12,\n\x07\x65ncoded\x18\x01 \x01(\x0b\x32\x19.isthmus.v1.EncodedImagesH\x00\x12)\n\x06tensor\x18\x02 \x01(\x0b\x32\x17.isthmus.v1.ImageTensorH\x00\x12\x34\n\x10\x62\x61\x64_image_policy\x18\x03 \x01(\x0e\x32\x1a.isthmus.v1.BadImagePolicy\x12\x16\n\x0einclude_logits\x18\x04 \x01(\x08\x12\x17\n\x0finclude_profile\x18\x05 \x01(\x08\x12&\n\x08priority\x18\x06 \x01(\x0e\x32\x14.isthmus.v1.PriorityB\x07\n\x05input\"E\n\nPrediction\x12\x13\n\x0b\x63lass_index\x18\x01 \x01(\x05\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\"J\n\tPathCurve\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x61lphas\x18\x02 \x03(\x02\x12\x0e\n\x06losses\x18\x03 \x03(\x02\x12\x0f\n\x07margins\x18\x04 \x03(\x02\"\xf2\x01\n\x08\x45vidence\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.isthmus.v1.Prediction\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x0f\n\x07p_value\x18\x03 \x01(\x01\x12$\n\x07verdict\x18\x04 \x01(\x0e\x32\x13.isthmus.v1.Verdict\x12\x16\n\x0e\x62\x61rrier_height\x18\x05 \x01(\x02\x12\x13\n\x0b\x62\x61rrier_gap\x18\x06 \x01(\x02\x12\x0e\n\x06logits\x18\x07 \x03(\x02\x12&\n\x07profile\x18\x08 \x03(\x0b\x32\x15.isthmus.v1.PathCurve\x12\x0f\n\x07stratum\x18\t \x01(\x05\"g\n\x0bImageResult\x12(\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x14.isthmus.v1.EvidenceH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"l\n\rScoreResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.isthmus.v1.ImageResult\x12\x15\n\rbundle_digest\x18\x02 \x01(\t\x12\x1a\n\x12\x66orwards_per_image\x18\x03 \x01(\x05\"K\n\x12ScoreStreamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x07request\x18\x02 \x01(\x0b\x32\x18.isthmus.v1.ScoreRequest\"\x80\x01\n\x13ScoreStreamResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\x08response\x18\x02 \x01(\x0b\x32\x19.isthmus.v1.ScoreResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x14\n\x12GetDetectorRequest\"\xf9\x01\n\x13GetDetectorResponse\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12-\n\x0cimage_format\x18\x04 \x01(\x0b\x32\x17.isthmus.v1.ImageFormat\x12,\n\x0b\x63\x61libration\x18\x05 \x01(\x0b\x32\x17.isthmus.v1.Calibration\x12\"\n\x06limits\x18\x06 \x01(\x0b\x32\x12.isthmus.v1.Limits\x12\x1a\n\x12\x66orwards_per_image\x18\x07 \x01(\x05\x12\r\n\x05paths\x18\x08 \x03(\t\">\n\x0bImageFormat\x12\x0e\n\x06height\x18\x01 \x01(\x05\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x03 \x01(\x05\"\x9d\x01\n\x0b\x43\x61libration\x12\x14\n\x0csuspect_rate\x18\x01 \x01(\x01\x12\x18\n\x10\x61\x64versarial_rate\x18\x02 \x01(\x01\x12\x0e\n\x06images\x18\x03 \x01(\x03\x12\x0e\n\x06scorer\x18\x04 \x01(\t\x12\x15\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\x12images_per_stratum\x18\x06 \x03(\x03\x42\x0b\n\t_accuracy\"j\n\x06Limits\x12\x12\n\nmax_images\x18\x01 \x01(\x05\x12\x17\n\x0fmax_image_bytes\x18\x02 \x01(\x03\x12\x18\n\x10max_image_pixels\x18\x03 \x01(\x03\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x03*d\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_BENIGN\x10\x01\x12\x13\n\x0fVERDICT_SUSPECT\x10\x02\x12\x17\n\x13VERDICT_ADVERSARIAL\x10\x03*~\n\x0e\x42\x61\x64ImagePolicy\x12 \n\x1c\x42\x41\x44_IMAGE_POLICY_UNSPECIFIED\x10\x00\x12#\n\x1f\x42\x41\x44_IMAGE_POLICY_REFUSE_REQUEST\x10\x01\x12%\n!BAD_IMAGE_POLICY_REPORT_PER_IMAGE\x10\x02*U\n\tPixelType\x12\x1a\n\x16PIXEL_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10PIXEL_TYPE_UINT8\x10\x01\x12\x16\n\x12PIXEL_TYPE_FLOAT32\x10\x02*B\n\x06Layout\x12\x16\n\x12LAYOUT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLAYOUT_NHWC\x10\x01\x12\x0f\n\x0bLAYOUT_NCHW\x10\x02*Q\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n\x14PRIORITY_INTERACTIVE\x10\x01\x12\x11\n\rPRIORITY_BULK\x10\x02\x32\xf7\x01\n\x13\x41\x64versarialDetector\x12<\n\x05Score\x12\x18.isthmus.v1.ScoreRequest\x1a\x19.isthmus.v1.ScoreResponse\x12R\n\x0bScoreStream\x12\x1e.isthmus.v1.ScoreStreamRequest\x1a\x1f.isthmus.v1.ScoreStreamResponse(\x01\x30\x01\x12N\n\x0bGetDetector\x12\x1e.isthmus.v1.GetDetectorRequest\x1a\x1f.isthmus.v1.GetDetectorResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.v1.detector_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=1856
-  _globals['_VERDICT']._serialized_end=1956
-  _globals['_BADIMAGEPOLICY']._serialized_start=1958
-  _globals['_BADIMAGEPOLICY']._serialized_end=2084
-  _globals['_PIXELTYPE']._serialized_start=2086
-  _globals['_PIXELTYPE']._serialized_end=2171
-  _globals['_LAYOUT']._serialized_start=2173
-  _globals['_LAYOUT']._serialized_end=2239
-  _globals['_PRIORITY']._serialized_start=2241
-  _globals['_PRIORITY']._serialized_end=2322
+  _globals['_VERDICT']._serialized_start=1901
+  _globals['_VERDICT']._serialized_end=2001
+  _globals['_BADIMAGEPOLICY']._serialized_start=2003
+  _globals['_BADIMAGEPOLICY']._serialized_end=2129
+  _globals['_PIXELTYPE']._serialized_start=2131
+  _globals['_PIXELTYPE']._serialized_end=2216
+  _globals['_LAYOUT']._serialized_start=2218
+  _globals['_LAYOUT']._serialized_end=2284
+  _globals['_PRIORITY']._serialized_start=2286
+  _globals['_PRIORITY']._serialized_end=2367
   _globals['_ENCODEDIMAGES']._serialized_start=66
   _globals['_ENCODEDIMAGES']._serialized_end=97
   _globals['_IMAGETENSOR']._serialized_start=99
@@ -53,25 +53,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PATHCURVE']._serialized_start=551
   _globals['_PATHCURVE']._serialized_end=625
   _globals['_EVIDENCE']._serialized_start=628
-  _globals['_EVIDENCE']._serialized_end=853
-  _globals['_IMAGERESULT']._serialized_start=855
-  _globals['_IMAGERESULT']._serialized_end=958
-  _globals['_SCORERESPONSE']._serialized_start=960
-  _globals['_SCORERESPONSE']._serialized_end=1068
-  _globals['_SCORESTREAMREQUEST']._serialized_start=1070
-  _globals['_SCORESTREAMREQUEST']._serialized_end=1145
-  _globals['_SCORESTREAMRESPONSE']._serialized_start=1148
-  _globals['_SCORESTREAMRESPONSE']._serialized_end=1276
-  _globals['_GETDETECTORREQUEST']._serialized_start=1278
-  _globals['_GETDETECTORREQUEST']._serialized_end=1298
-  _globals['_GETDETECTORRESPONSE']._serialized_start=1301
-  _globals['_GETDETECTORRESPONSE']._serialized_end=1550
-  _globals['_IMAGEFORMAT']._serialized_start=1552
-  _globals['_IMAGEFORMAT']._serialized_end=1614
-  _globals['_CALIBRATION']._serialized_start=1617
-  _globals['_CALIBRATION']._serialized_end=1746
-  _globals['_LIMITS']._serialized_start=1748
-  _globals['_LIMITS']._serialized_end=1854
-  _globals['_ADVERSARIALDETECTOR']._serialized_start=2325
-  _globals['_ADVERSARIALDETECTOR']._serialized_end=2572
+  _globals['_EVIDENCE']._serialized_end=870
+  _globals['_IMAGERESULT']._serialized_start=872
+  _globals['_IMAGERESULT']._serialized_end=975
+  _globals['_SCORERESPONSE']._serialized_start=977
+  _globals['_SCORERESPONSE']._serialized_end=1085
+  _globals['_SCORESTREAMREQUEST']._serialized_start=1087
+  _globals['_SCORESTREAMREQUEST']._serialized_end=1162
+  _globals['_SCORESTREAMRESPONSE']._serialized_start=1165
+  _globals['_SCORESTREAMRESPONSE']._serialized_end=1293
+  _globals['_GETDETECTORREQUEST']._serialized_start=1295
+  _globals['_GETDETECTORREQUEST']._serialized_end=1315
+  _globals['_GETDETECTORRESPONSE']._serialized_start=1318
+  _globals['_GETDETECTORRESPONSE']._serialized_end=1567
+  _globals['_IMAGEFORMAT']._serialized_start=1569
+  _globals['_IMAGEFORMAT']._serialized_end=1631
+  _globals['_CALIBRATION']._serialized_start=1634
+  _globals['_CALIBRATION']._serialized_end=1791
+  _globals['_LIMITS']._serialized_start=1793
+  _globals['_LIMITS']._serialized_end=1899
+  _globals['_ADVERSARIALDETECTOR']._serialized_start=2370
+  _globals['_ADVERSARIALDETECTOR']._serialized_end=2617
 # @@protoc_insertion_point(module_scope)

@@ -112,7 +112,7 @@ class PathCurve(_message.Message):
     def __init__(self, path: _Optional[str] = ..., alphas: _Optional[_Iterable[float]] = ..., losses: _Optional[_Iterable[float]] = ..., margins: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Evidence(_message.Message):
-    __slots__ = ("prediction", "score", "p_value", "verdict", "barrier_height", "barrier_gap", "logits", "profile")
+    __slots__ = ("prediction", "score", "p_value", "verdict", "barrier_height", "barrier_gap", "logits", "profile", "stratum")
     PREDICTION_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     P_VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +121,7 @@ class Evidence(_message.Message):
     BARRIER_GAP_FIELD_NUMBER: _ClassVar[int]
     LOGITS_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
+    STRATUM_FIELD_NUMBER: _ClassVar[int]
     prediction: Prediction
     score: float
     p_value: float
@@ -129,7 +130,8 @@ class Evidence(_message.Message):
     barrier_gap: float
     logits: _containers.RepeatedScalarFieldContainer[float]
     profile: _containers.RepeatedCompositeFieldContainer[PathCurve]
-    def __init__(self, prediction: _Optional[_Union[Prediction, _Mapping]] = ..., score: _Optional[float] = ..., p_value: _Optional[float] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., barrier_height: _Optional[float] = ..., barrier_gap: _Optional[float] = ..., logits: _Optional[_Iterable[float]] = ..., profile: _Optional[_Iterable[_Union[PathCurve, _Mapping]]] = ...) -> None: ...
+    stratum: int
+    def __init__(self, prediction: _Optional[_Union[Prediction, _Mapping]] = ..., score: _Optional[float] = ..., p_value: _Optional[float] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., barrier_height: _Optional[float] = ..., barrier_gap: _Optional[float] = ..., logits: _Optional[_Iterable[float]] = ..., profile: _Optional[_Iterable[_Union[PathCurve, _Mapping]]] = ..., stratum: _Optional[int] = ...) -> None: ...
 
 class ImageResult(_message.Message):
     __slots__ = ("evidence", "error")
@@ -202,18 +204,20 @@ class ImageFormat(_message.Message):
     def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., channels: _Optional[int] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("suspect_rate", "adversarial_rate", "images", "scorer", "accuracy")
+    __slots__ = ("suspect_rate", "adversarial_rate", "images", "scorer", "accuracy", "images_per_stratum")
     SUSPECT_RATE_FIELD_NUMBER: _ClassVar[int]
     ADVERSARIAL_RATE_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     SCORER_FIELD_NUMBER: _ClassVar[int]
     ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_PER_STRATUM_FIELD_NUMBER: _ClassVar[int]
     suspect_rate: float
     adversarial_rate: float
     images: int
     scorer: str
     accuracy: float
-    def __init__(self, suspect_rate: _Optional[float] = ..., adversarial_rate: _Optional[float] = ..., images: _Optional[int] = ..., scorer: _Optional[str] = ..., accuracy: _Optional[float] = ...) -> None: ...
+    images_per_stratum: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, suspect_rate: _Optional[float] = ..., adversarial_rate: _Optional[float] = ..., images: _Optional[int] = ..., scorer: _Optional[str] = ..., accuracy: _Optional[float] = ..., images_per_stratum: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_images", "max_image_bytes", "max_image_pixels", "max_message_bytes")

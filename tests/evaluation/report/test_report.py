@@ -24,6 +24,7 @@ HEADINGS = [
     "What every channel adds",
     "Peers, and quality against cost",
     "Classes",
+    "False alarms by difficulty",
     "Controls: images nobody attacked",
     "Attackers who know the guard",
     "Half-radius check",
