@@ -14,12 +14,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from detector.classifiers.bottlenecks import Operation, Stretch, stretches
 from detector.classifiers.outputs import TAPS_OUTPUT
 from detector.classifiers.session import only_input, open_session
 from detector.errors import ClassifierError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,8 +72,8 @@ def find_layers(model: bytes, images: NDArray[Any]) -> tuple[Tap, ...]:
         ClassifierError: The model can't be run on them.
     """
     proto = onnx.load_from_string(model)
-    names = list(_bottlenecks(proto.graph))
-    shapes = _measured_shapes(proto, names, images)
+    _, found = find_stretches(proto.graph)
+    shapes = measured_shapes(proto, [stretch.end for stretch in found], images)
     layers = []
     for name, shape in shapes.items():
         if shape == images.shape:
@@ -84,23 +85,24 @@ def find_layers(model: bytes, images: NDArray[Any]) -> tuple[Tap, ...]:
     return tuple(layers)
 
 
-def _bottlenecks(graph: onnx.GraphProto) -> Iterator[str]:
-    """Tensors after which nothing else that depends on the images is still needed, in the graph's order."""
-    live = {_images_input(graph).name}
-    nodes = [(at, node) for at, node in enumerate(graph.node) if node.op_type not in _SHAPE_ONLY]
-    last_use = {name: at for at, node in nodes for name in node.input}
-    last_use |= {entry.name: len(graph.node) for entry in graph.output}
-    for at, node in nodes:
-        if not live.intersection(node.input):
-            continue
-        live.update(name for name in node.output if name in last_use)
-        live = {name for name in live if last_use[name] > at}
-        if len(live) == 1 and next(iter(live)) in node.output:
-            yield next(iter(live))
+def find_stretches(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[Stretch]]:
+    """A graph's nodes, but for those that only ask for shapes, and the stretches between its bottlenecks."""
+    nodes = [node for node in graph.node if node.op_type not in _SHAPE_ONLY]
+    operations = [Operation(tuple(node.input), tuple(node.output)) for node in nodes]
+    return nodes, list(stretches(operations, _images_input(graph).name, [entry.name for entry in graph.output]))
 
 
-def _measured_shapes(proto: onnx.ModelProto, names: list[str], images: NDArray[Any]) -> dict[str, tuple[int, ...]]:
-    """The shapes tensors really have, of those that keep one row per image."""
+def measured_shapes(proto: onnx.ModelProto, names: list[str], images: NDArray[Any]) -> dict[str, tuple[int, ...]]:
+    """The shapes tensors really have, of those that keep one row per image.
+
+    Args:
+        proto: The graph.
+        names: Of its tensors.
+        images: As for `find_layers`.
+
+    Raises:
+        ClassifierError: The graph can't be run on them.
+    """
     probe = onnx.ModelProto()
     probe.CopyFrom(proto)
     del probe.graph.output[:]

@@ -7,6 +7,7 @@ import typer
 from detector.cli.analyze_connectivity import connectivity
 from detector.cli.analyze_difficulty import difficulty
 from detector.cli.analyze_permutation import permutation
+from detector.cli.analyze_representation import representation
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,3 +16,4 @@ app = typer.Typer(
 app.command()(connectivity)
 app.command()(difficulty)
 app.command()(permutation)
+app.command()(representation)

@@ -21,12 +21,13 @@ _SHIFTED = 8  # of an image's side, by one part in as many
 class PlanOptions:
     """How networks are trained that are compared afterwards.
 
-    SGD with momentum whose rate rises over the first twentieth of the steps and then falls along a cosine.
+    The rate rises over the first twentieth of the steps and then falls along a cosine.
 
     Args:
         epochs: Times every image is seen.
         learning_rate: The largest.
-        momentum: Of SGD.
+        optimiser: Whose steps are taken.
+        momentum: Of SGD; others have none to choose.
         weight_decay: As PyTorch has it.
         batch: Images of a step.
         augment: Whether images are moved by up to an eighth of their side and half of them mirrored, as photographs
@@ -38,6 +39,7 @@ class PlanOptions:
 
     epochs: int = 12
     learning_rate: float = 0.1
+    optimiser: OptimiserKind = OptimiserKind.SGD
     momentum: float = 0.9
     weight_decay: float = 1e-4
     batch: int = 128
@@ -75,7 +77,7 @@ class PlanOptions:
 
     def _optimiser(self) -> Optimiser:
         return Optimiser(
-            kind=OptimiserKind.SGD,
+            kind=self.optimiser,
             learning_rate=self.learning_rate,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
