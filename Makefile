@@ -9,7 +9,7 @@ SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers
-.PHONY: evaluate-tuned analyze-cifar10 analyze-cifar10-permutation analyze-mnist bench-bypass bench-matching bench-representation bench-strata bench-canaries bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
+.PHONY: evaluate-tuned analyze-cifar10 analyze-cifar10-difficulty analyze-cifar10-permutation analyze-mnist bench-bypass bench-matching bench-representation bench-strata bench-canaries bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -68,8 +68,14 @@ analyze-cifar10: $(INSTALLED) ## The path-loss paper's analyses on CIFAR-10, and
 bench-strata: $(INSTALLED) ## Who pays for false alarms on CIFAR-10, with and without strata of difficulty (a quarter of an hour)
 	$(BIN)/python -m benchmarks.strata $(CIFAR10_FILES) --out evaluation-output/strata
 
-analyze-mnist: $(INSTALLED) ## Linear connectivity modulo permutation, on MNIST: widths, trainings, pruning, kernels, merging (half an hour)
+analyze-mnist: $(INSTALLED) ## Permutations, difficulty and representations of networks trained on MNIST (three quarters of an hour)
 	$(BIN)/isthmus analyze permutation --images $(MNIST) --out analysis-output/permutation
+	$(BIN)/isthmus analyze difficulty --images $(MNIST) --out analysis-output/difficulty
+	$(BIN)/isthmus analyze representation --images $(MNIST) --out analysis-output/representation
+
+analyze-cifar10-difficulty: $(INSTALLED) ## How hard images of CIFAR-10 are, for three small architectures, 6 runs each
+	$(BIN)/isthmus analyze difficulty --images $(SHARED)/cifar10/train.zip --size 32x32 --runs 6 \
+		--out analysis-output/difficulty-cifar10
 
 analyze-cifar10-permutation: $(INSTALLED) ## The same of small residual networks on CIFAR-10 (many hours)
 	$(BIN)/isthmus analyze permutation --images $(SHARED)/cifar10/train.zip --size 32x32 --architecture resnet20 \
