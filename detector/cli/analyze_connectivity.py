@@ -28,6 +28,7 @@ from detector.cli.classifier_options import (
     spec_options,
 )
 from detector.cli.errors import clear_errors
+from detector.cli.given import given_inputs
 from detector.cli.progress import Bars
 from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
 
@@ -171,20 +172,16 @@ def _inputs(
 ) -> CalibrationInputs:
     from dataclasses import replace
 
-    from detector.calibration.inputs import load_inputs
-    from detector.cli.remote import open_classifier
-
-    inputs = load_inputs(
-        open_classifier(classifier, spec=spec, labels=labels),
+    inputs = given_inputs(
+        classifier,
         images,
-        spec=spec,
+        spec,
         gradients=gradients,
         state=state,
         labels=labels,
         limit=limit,
         seed=seed,
         threads=threads,
-        taps=False,
         progress=bars,
     )
     if device is None or inputs.gradients is None:

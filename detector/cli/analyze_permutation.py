@@ -15,6 +15,7 @@ from detector.cli.labelled import (
     LabelledLimitOption,
     LabelledSizeOption,
     read_labelled,
+    source_name,
 )
 from detector.cli.progress import Bars
 from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
@@ -84,7 +85,9 @@ def permutation(  # noqa: PLR0917 - a command line is its options
         # Only now, so that wrong options are told at once.
         import torch
 
-        from detector.research.permutation.analysis import analyse
+        from detector.research.analysis import analyse
+        from detector.research.facts import image_facts
+        from detector.research.permutation.analysis import KIND
         from detector.research.permutation.networks import NetworkOptions
         from detector.research.permutation.options import PermutationOptions
 
@@ -94,7 +97,6 @@ def permutation(  # noqa: PLR0917 - a command line is its options
         with Bars() as bars:
             if threads is not None:
                 torch.set_num_threads(threads)
-            source = "scikit-learn's digits" if images is None else Path(images).name
             read = read_labelled(images, size=size, gray=gray, limit=limit, seed=seed, progress=bars)
             options = PermutationOptions(
                 images=read,
@@ -109,5 +111,6 @@ def permutation(  # noqa: PLR0917 - a command line is its options
             with spread(
                 None, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
             ) as runner:
-                found = analyse(options, out, bars, source=source, studies=studies or (), runner=runner)
+                facts = image_facts(read, source_name(images))
+                found = analyse(KIND, options, out, bars, facts=facts, studies=studies or (), runner=runner)
         tell(out, found)

@@ -23,6 +23,7 @@ from detector.cli.classifier_options import (
     spec_options,
 )
 from detector.cli.errors import clear_errors
+from detector.cli.given import given_inputs
 from detector.cli.labelled import (
     IMAGES,
     GrayOption,
@@ -30,6 +31,7 @@ from detector.cli.labelled import (
     LabelledLimitOption,
     LabelledSizeOption,
     read_labelled,
+    source_name,
 )
 from detector.cli.progress import Bars
 from detector.cli.ray_options import RayAddressOption, RayOption, RayWorkersOption, check_ray, spread
@@ -40,7 +42,7 @@ from detector.training.kinds import OptimiserKind
 
 if TYPE_CHECKING:
     from detector.calibration.inputs import CalibrationInputs
-    from detector.classifiers.options import SpecOptions
+    from detector.training.data import LabelledImages
 
 _NETWORKS = "The networks"
 
@@ -139,7 +141,9 @@ def representation(  # noqa: PLR0917 - a command line is its options
         # Only now, so that wrong options are told at once.
         import torch
 
-        from detector.research.representation.analysis import analyse
+        from detector.research.analysis import analyse
+        from detector.research.facts import classifier_facts, image_facts
+        from detector.research.representation.analysis import KIND, studies_of
         from detector.research.representation.options import RepresentationOptions
         from detector.research.representation.study_options import training
 
@@ -147,9 +151,10 @@ def representation(  # noqa: PLR0917 - a command line is its options
         with Bars() as bars:
             if threads is not None:
                 torch.set_num_threads(threads)
-            given = None
+            given: CalibrationInputs | None = None
+            read: LabelledImages | None = None
             if classifier is not None and images is not None:
-                given = _given(
+                given = given_inputs(
                     classifier,
                     images,
                     spec,
@@ -159,11 +164,12 @@ def representation(  # noqa: PLR0917 - a command line is its options
                     limit=limit,
                     seed=seed,
                     threads=threads,
-                    bars=bars,
+                    progress=bars,
                 )
-            read = None
-            if given is None:
+                facts = classifier_facts(given)
+            else:
                 read = read_labelled(images, size=size, gray=gray, limit=limit, seed=seed, progress=bars)
+                facts = image_facts(read, source_name(images))
             options = RepresentationOptions(
                 images=read,
                 networks=networks,
@@ -178,40 +184,17 @@ def representation(  # noqa: PLR0917 - a command line is its options
                 quick=quick,
                 seed=seed,
             )
-            source = "scikit-learn's digits" if images is None else Path(images).name
             with spread(
                 given, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
             ) as runner:
-                found = analyse(options, out, bars, source=source, inputs=given, studies=studies or (), runner=runner)
+                found = analyse(
+                    KIND,
+                    options,
+                    out,
+                    bars,
+                    facts=facts,
+                    studies=studies or studies_of(given=given is not None),
+                    inputs=given,
+                    runner=runner,
+                )
         tell(out, found)
-
-
-def _given(
-    classifier: str,
-    images: str,
-    spec: SpecOptions,
-    *,
-    gradients: str | None,
-    state: Path | None,
-    labels: Path | None,
-    limit: int,
-    seed: int,
-    threads: int | None,
-    bars: Bars,
-) -> CalibrationInputs:
-    from detector.calibration.inputs import load_inputs
-    from detector.cli.remote import open_classifier
-
-    return load_inputs(
-        open_classifier(classifier, spec=spec, labels=labels),
-        images,
-        spec=spec,
-        gradients=gradients,
-        state=state,
-        labels=labels,
-        limit=limit,
-        seed=seed,
-        threads=threads,
-        taps=False,
-        progress=bars,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -68,6 +69,11 @@ def read_named(
     source = open_images(images)
     shape = shape_of(source, images, size=size, gray=gray)
     return read_images(source, shape, limit=limit, seed=seed, progress=progress)
+
+
+def source_name(images: str | None) -> str:
+    """What to call the images of `read_named`."""
+    return "scikit-learn's digits" if images is None else Path(images).name
 
 
 def read_labelled(

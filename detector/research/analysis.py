@@ -104,8 +104,8 @@ def analyse(
     folder: Path,
     progress: Progress,
     *,
-    studies: Sequence[str],
     facts: Mapping[str, Any],
+    studies: Sequence[str] = (),
     inputs: CalibrationInputs | None = None,
     runner: ShardRunner | None = None,
 ) -> Analysis:
@@ -116,8 +116,8 @@ def analyse(
         options: How.
         folder: Where results go; finished work is kept in ``.work``, so an analysis that was interrupted goes on.
         progress: Watches.
-        studies: Which, by name; they are done in the kind's order.
         facts: What is analysed, JSON values, to be told in the report.
+        studies: Which, by name, done in the kind's order; none for all.
         inputs: Classifier, gradients and held-out images; None for studies that need none.
         runner: Runs the shards of what takes long; None runs them in this process.
 
@@ -125,7 +125,7 @@ def analyse(
         AnalysisError: A study is unknown, or none of them could be done.
         ScaleOutError: The runner gave up; what is finished is kept.
     """
-    names = _in_order(kind, studies)
+    names = _in_order(kind, studies or tuple(kind.studies))
     identity = inputs.identity() if inputs is not None else {"tools": tool_versions()}
     workplace = Workplace(inputs, StageStore(folder / WORK, identity), runner or _local(inputs), progress, folder)
     done: list[Study] = []

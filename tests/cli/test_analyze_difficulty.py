@@ -61,7 +61,7 @@ def test_images_that_are_held_out_are_scored_where_that_is_asked_for(isthmus: Is
     assert done.exit_code == 0, done.output
     figures = json.loads((out / "difficulty.json").read_text())
     assert figures["facts"]["options"]["scored"] == "held-out"
-    assert "grand, grand-last-layer" in figures["facts"]["scores left out"][0]
+    assert "grand, grand-last-layer" in figures["facts"]["options"]["scores left out"][0]
     assert "scored on 40 held-out ones" in figures["studies"]["reliability"]["what"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from detector.errors import AnalysisError
 from detector.research import analysis
@@ -19,6 +19,7 @@ from detector.research.connectivity import (
     training_study,
 )
 from detector.research.connectivity.options import ConnectivityOptions
+from detector.research.facts import classifier_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,7 +102,7 @@ def analyse(
         folder,
         progress,
         studies=studies or _with_something(inputs, options),
-        facts=_facts(inputs),
+        facts={"classifier": None} if inputs is None else classifier_facts(inputs),
         inputs=inputs,
         runner=runner,
     )
@@ -120,15 +121,3 @@ def _with_something(inputs: CalibrationInputs | None, options: ConnectivityOptio
         alone = ", ".join(name for name, entry in STUDIES.items() if entry.needs is Needs.NOTHING)
         raise AnalysisError(f"nothing to analyse: pass --classifier and --images, or --barriers, or --studies {alone}")
     return found
-
-
-def _facts(inputs: CalibrationInputs | None) -> dict[str, Any]:
-    if inputs is None:
-        return {"classifier": None}
-    return {
-        "classifier": inputs.loaded.classifier.description,
-        "classifier digest": inputs.loaded.source_digest,
-        "gradients": inputs.gradients.description if inputs.gradients is not None else None,
-        "image digest": inputs.images.digest,
-        "images": len(inputs.images.pixels),
-    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from detector.research import analysis
 from detector.research.analysis import AnalysisKind
 from detector.research.difficulty import (
     bias_study,
@@ -19,15 +18,11 @@ from detector.research.difficulty.options import DifficultyOptions
 from detector.research.difficulty.scores import difficulty_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
-    from detector.progress import Progress
-    from detector.research.analysis import Analysis
     from detector.research.difficulty.statistics_options import StatisticsOptions
     from detector.research.difficulty.table import ScoreTable
     from detector.research.studies import Study, Workplace
-    from detector.shards.base import ShardRunner
 
 
 def _of_scores(
@@ -59,39 +54,3 @@ KIND: Final = AnalysisKind[DifficultyOptions](
     units="Scores are turned so that more is harder, and examples are compared by their ranks.",
     studies=STUDIES,
 )
-
-
-def analyse(
-    options: DifficultyOptions,
-    folder: Path,
-    progress: Progress,
-    *,
-    source: str,
-    studies: Sequence[str] = (),
-    runner: ShardRunner | None = None,
-) -> Analysis:
-    """Run studies and write what they find; see `detector.research.analysis.analyse`.
-
-    Args:
-        options: How, and on what images.
-        folder: Where results go.
-        progress: Watches.
-        source: What to call the images.
-        studies: Which, by name; none for all.
-        runner: Runs the shards of what takes long; None runs them in this process.
-
-    Raises:
-        AnalysisError: A study is unknown, or none of them could be done.
-        ScaleOutError: The runner gave up; what is finished is kept.
-    """
-    images = options.images
-    facts = {
-        "images": f"{len(images)} of {source}",
-        "shape": list(images.shape),
-        "classes": images.classes,
-        "image digest": images.digest,
-        **({"scores left out": list(missing)} if (missing := options.sized.watch.missing) else {}),
-    }
-    return analysis.analyse(
-        KIND, options, folder, progress, studies=studies or tuple(STUDIES), facts=facts, runner=runner
-    )

@@ -189,6 +189,7 @@ class DifficultyOptions:
             "scored": self.scored.value,
             **plain,
             "statistics": self.statistics.to_json(),
+            **({"scores left out": list(missing)} if (missing := self.sized.watch.missing) else {}),
             "quick": self.quick,
             "seed": self.seed,
         }
