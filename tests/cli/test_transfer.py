@@ -56,7 +56,7 @@ def test_a_network_in_disguise_keeps_a_bundle_that_reads_its_channels_once_they_
     inspected = isthmus("inspect", tmp_path / "new")
     assert f"keep, from bundle {read_bundle(tapped).digest}" in inspected.stdout
     assert "its units stand where the old classifier's do" in inspected.stdout
-    assert "logits of the bundle's 8 stored images differ by" in inspected.stdout
+    assert "logits of the bundle's 16 stored images differ by" in inspected.stdout
 
     left = isthmus("transfer", *given, *known, "--no-align", "--out", tmp_path / "left")
     assert "decision    keep" not in left.stdout
