@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from detector.research.difficulty.bias import Difference, Significance
     from detector.research.difficulty.kinship import Kinship
 
-_MOST_DOTS: Final = 1500
-"""Examples drawn in a panel, evenly taken: more would make the page heavy, and one blot."""
+_DOTS: Final = 500
+"""Examples of smallest p drawn in a panel, and others: more would make the page heavy, and one blot."""
 _LEAST: Final = 1e-12  # a p-value below it is drawn there
 
 
@@ -101,8 +101,8 @@ def bias_sections(
             ),
             figure(
                 charts["manhattan"],
-                f"Welch's test of {drawn}: an example a dot ({_MOST_DOTS:,} at most, evenly taken). Dashed: p = "
-                f"{level:g}. Line: from there on examples are discoveries of which that share is false (Benjamini "
+                f"Welch's test of {drawn}: an example a dot (the {_DOTS:,} of smallest p and as many others, evenly "
+                f"taken). Dashed: p = {level:g}. Line: from there on examples are discoveries of which that share is false (Benjamini "
                 "and Hochberg); none where there are no discoveries.",
             ),
             figure(
@@ -127,8 +127,8 @@ def _manhattan(pairs: Sequence[Pair], told: str) -> Markup:
         for axis, pair in zip(axes, pairs, strict=True):
             p_values = pair.found.welch[pair.scores.index(pair.drawn)]
             found = pair.welch()
-            every = np.unique(np.linspace(0, len(p_values) - 1, _MOST_DOTS).round().astype(int))
-            axis.plot(every, _height(p_values[every]), ".", color=SERIES[0], markersize=1.5, alpha=0.6)
+            shown = _shown(p_values)
+            axis.plot(shown, _height(p_values[shown]), ".", color=SERIES[0], markersize=1.5, alpha=0.6)
             axis.axhline(_height(pair.level), color=MUTED, linewidth=0.9, linestyle="--")
             if found.line is not None:
                 axis.axhline(_height(found.line), color=INK, linewidth=0.9)
@@ -137,6 +137,13 @@ def _manhattan(pairs: Sequence[Pair], told: str) -> Markup:
         axes[0].set_ylabel("-log10 p")
 
     return chart("bias-manhattan", "p-values of all examples for every pair of architectures", _size(pairs), paint)
+
+
+def _shown(p_values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The examples that are drawn."""
+    peaks = np.argsort(p_values, kind="stable")[:_DOTS]
+    evenly = np.linspace(0, len(p_values) - 1, _DOTS).round().astype(np.int64)
+    return np.union1d(peaks, evenly)
 
 
 def _size(pairs: Sequence[Pair]) -> tuple[float, float]:
