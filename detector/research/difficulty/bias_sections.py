@@ -102,8 +102,8 @@ def bias_sections(
             figure(
                 charts["manhattan"],
                 f"Welch's test of {drawn}: an example a dot (the {_DOTS:,} of smallest p and as many others, evenly "
-                f"taken). Dashed: p = {level:g}. Line: from there on examples are discoveries of which that share is false (Benjamini "
-                "and Hochberg); none where there are no discoveries.",
+                f"taken). Dashed: p = {level:g}. Line: from there on examples are discoveries of which that share is "
+                "false (Benjamini and Hochberg); none where there are no discoveries.",
             ),
             figure(
                 charts["tests"],
