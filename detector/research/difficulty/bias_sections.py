@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _DOTS: Final = 500
 """Examples of smallest p drawn in a panel, and others: more would make the page heavy, and one blot."""
+_DOT_HEIGHT: Final = 0.01  # of the highest: a piece without length is not drawn
 _LEAST: Final = 1e-12  # a p-value below it is drawn there
 
 
@@ -128,7 +129,7 @@ def _manhattan(pairs: Sequence[Pair], told: str) -> Markup:
             p_values = pair.found.welch[pair.scores.index(pair.drawn)]
             found = pair.welch()
             shown = _shown(p_values)
-            axis.plot(shown, _height(p_values[shown]), ".", color=SERIES[0], markersize=1.5, alpha=0.6)
+            _dots(axis, shown, _height(p_values[shown]))
             axis.axhline(_height(pair.level), color=MUTED, linewidth=0.9, linestyle="--")
             if found.line is not None:
                 axis.axhline(_height(found.line), color=INK, linewidth=0.9)
@@ -137,6 +138,14 @@ def _manhattan(pairs: Sequence[Pair], told: str) -> Markup:
         axes[0].set_ylabel("-log10 p")
 
     return chart("bias-manhattan", "p-values of all examples for every pair of architectures", _size(pairs), paint)
+
+
+def _dots(axis: Any, along: NDArray[np.int64], heights: NDArray[np.float64]) -> None:
+    """Dots as one line of short pieces with gaps between them: a fifth of the bytes that markers take."""
+    gap = np.full(len(along), np.nan)
+    across = np.stack([along, along, gap], axis=1).ravel()
+    upwards = np.stack([heights, heights + _DOT_HEIGHT * heights.max(), gap], axis=1).ravel()
+    axis.plot(across, upwards, color=SERIES[0], solid_capstyle="round")
 
 
 def _shown(p_values: NDArray[np.float64]) -> NDArray[np.int64]:
