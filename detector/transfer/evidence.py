@@ -15,9 +15,10 @@ class Subject(StrEnum):
 
     SCORER: whether the scorer can read what the new classifier gives. CANARIES, AGREEMENT, ACCURACY: its answers beside
     the old one's. PROTOTYPES: which of them it still takes for their class. RATE: realised false-positive rates at the
-    old thresholds. SHIFT: of scores and path profiles. BARRIER: between the two networks' weights. DETECTION: of an
-    attack on either, and whether it is as good as before. LOST: whether it is surely worse. ROOM: whether there are
-    images enough for new thresholds. NEW_RATE: realised false-positive rates at new thresholds.
+    old thresholds. SHIFT: of scores and path profiles. BARRIER: between the two networks' weights. LAYERS: how far
+    apart what they say at each depth is. DETECTION: of an attack on either, and whether it is as good as before. LOST:
+    whether it is surely worse. ROOM: whether there are images enough for new thresholds. NEW_RATE: realised
+    false-positive rates at new thresholds.
     """
 
     SCORER = "scorer"
@@ -28,6 +29,7 @@ class Subject(StrEnum):
     RATE = "rate"
     SHIFT = "shift"
     BARRIER = "barrier"
+    LAYERS = "layers"
     DETECTION = "detection"
     LOST = "lost detection"
     ROOM = "room"

@@ -16,6 +16,7 @@ from detector.transfer.answers import answer_findings
 from detector.transfer.connection import barrier_findings, detection_findings
 from detector.transfer.decision import Choice, Decision, decide
 from detector.transfer.evidence import Evidence
+from detector.transfer.layers import layer_findings
 from detector.transfer.measuring import TransferMeasurements
 from detector.transfer.rates import rate_findings
 from detector.transfer.recalibration import calibrate_command, options_of
@@ -159,6 +160,7 @@ def _evidence(measured: TransferMeasurements, alignment: Alignment | str) -> Evi
             *rate_findings(measured),
             *shift_findings(measured),
             *barrier_findings(measured, alignment),
+            *layer_findings(measured),
             *detection_findings(measured),
             room_finding(measured),
         )
