@@ -73,8 +73,9 @@ analyze-mnist: $(INSTALLED) ## Permutations, difficulty and representations of n
 	$(BIN)/isthmus analyze difficulty --images $(MNIST) --out analysis-output/difficulty
 	$(BIN)/isthmus analyze representation --images $(MNIST) --out analysis-output/representation
 
-analyze-cifar10-difficulty: $(INSTALLED) ## How hard images of CIFAR-10 are, for three small architectures, 6 runs each
-	$(BIN)/isthmus analyze difficulty --images $(SHARED)/cifar10/train.zip --size 32x32 --runs 6 \
+analyze-cifar10-difficulty: $(INSTALLED) ## How hard images of CIFAR-10 are, for three small architectures, 6 runs each (a quarter of an hour)
+	$(BIN)/isthmus analyze difficulty --images $(SHARED)/cifar10/train.zip --size 32x32 --runs 6 --gradients 2 \
+		$(foreach study,reliability variance covariance components bias fingerprint,--studies $(study)) \
 		--out analysis-output/difficulty-cifar10
 
 analyze-cifar10-permutation: $(INSTALLED) ## The same of small residual networks on CIFAR-10 (many hours)
