@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from detector.cli.demo_digits import make_samples
+from detector.attacks.target import AttackTarget
+from detector.attacks.threat_models import pgd
+from detector.calibration.attacking import attack_successfully
 from detector.cli.demo_server import ServerProcess
+from detector.embedded import SPEC
+from detector.images import to_canonical, to_pixels
 from service.client import Client
-from tests.support.calibrating import Recorder, digits_inputs
+from tests.support.calibrating import digits_inputs
 from tests.support.commands import ROOT
 from tests.support.prometheus import Prometheus, running_prometheus
 from tests.support.promql import dashboard_queries
@@ -33,6 +37,8 @@ FASTER = 150
 SCRAPE_SECONDS, EVALUATE_SECONDS = 0.4, 0.5
 PATIENCE = 30.0
 CALL = 20  # images
+# Of 255 levels. Weaker attacks end where digits are hard, and there the bundle's thresholds are those of hard digits.
+ATTACK = pgd(96)
 SHIPPED = ROOT / "deploy" / "prometheus"
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "isthmus.json").read_text())
 # The classifier of this server is its own: what is elsewhere says nothing.
@@ -90,8 +96,12 @@ def watching(server: ServerProcess, folder: Path) -> Iterator[Prometheus]:
 @pytest.fixture
 def pixels(digits: EmbeddedDefault) -> dict[str, UInt8Array]:
     """Clean and attacked digits, none of which the detector has seen."""
-    samples = make_samples(digits.test, digits_inputs(digits), Recorder())
-    return {sample.kind: sample.pixels for sample in samples}
+    inputs, labels = digits_inputs(digits), digits.test.labels
+    assert inputs.gradients is not None
+    assert labels is not None
+    target = AttackTarget(inputs.gradients, to_canonical(digits.test.pixels, SPEC.shape), labels)
+    moved = attack_successfully(ATTACK, inputs.loaded.classifier, target, seed=1)
+    return {"clean": digits.test.pixels, "attacked": to_pixels(moved.images)}
 
 
 def send(client: Client, images: UInt8Array) -> None:
