@@ -78,9 +78,12 @@ analyze-cifar10-difficulty: $(INSTALLED) ## How hard images of CIFAR-10 are, for
 		$(foreach study,reliability variance covariance components bias fingerprint,--studies $(study)) \
 		--out analysis-output/difficulty-cifar10
 
-analyze-cifar10-permutation: $(INSTALLED) ## The same of small residual networks on CIFAR-10 (many hours)
-	$(BIN)/isthmus analyze permutation --images $(SHARED)/cifar10/train.zip --size 32x32 --architecture resnet20 \
-		--widths 4,8,16 --width 8 --epochs 20 --augment --out analysis-output/permutation-cifar10
+CIFAR10_WIDTHS := --images $(SHARED)/cifar10/train.zip --size 32x32 --limit 12500 --epochs 10 --triples 2 --measured 2000 --studies width
+analyze-cifar10-permutation: $(INSTALLED) ## Widths of small convolutional and residual networks on CIFAR-10 (an hour or two)
+	$(BIN)/isthmus analyze permutation $(CIFAR10_WIDTHS) --architecture cnn --widths 4,8,16,32 \
+		--out analysis-output/permutation-cifar10-cnn
+	$(BIN)/isthmus analyze permutation $(CIFAR10_WIDTHS) --architecture resnet8-1-layernorm --widths 4,8,16 \
+		--out analysis-output/permutation-cifar10-resnet8
 
 bench-matching: $(INSTALLED) ## What matching the units of two residual networks takes
 	$(BIN)/python -m benchmarks.matching
