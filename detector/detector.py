@@ -186,7 +186,7 @@ class Detector:
             verdicts=self.bundle.manifest.rates.verdicts(found.p_values),
             barrier_heights=found.barriers.heights,
             barrier_gaps=found.barriers.gaps,
-            strata=strata.numbers(strata.difficulty(found.profile.image_logits)),
+            strata=strata.of(found.profile.image_logits),
             profile=found.profile,
         )
 

@@ -78,10 +78,13 @@ class Strata:
         """int64 (N,), 0 to count - 1: the strata of images that are so hard, float32 (N,)."""
         return np.searchsorted(np.asarray(self.edges, np.float32), difficulty, side="right").astype(np.int64)
 
+    def of(self, logits: Float32Array) -> NDArray[np.int64]:
+        """int64 (N,): the strata of images, by their logits (N, classes)."""
+        return np.zeros(len(logits), np.int64) if self.count == 1 else self.numbers(self.difficulty(logits))
+
     def counts(self, logits: Float32Array) -> NDArray[np.int64]:
         """int64 (strata, classes): how many images are in each stratum and predicted as each class."""
-        numbers = self.numbers(self.difficulty(logits))
-        return count_cells(numbers, logits.argmax(axis=1), (self.count, logits.shape[1]))
+        return count_cells(self.of(logits), logits.argmax(axis=1), (self.count, logits.shape[1]))
 
 
 ONE_STRATUM: Final = Strata()

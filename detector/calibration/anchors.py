@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from detector.data.digests import image_digests
 from detector.errors import CalibrationError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class ListedImages:
     """Images that must be no anchors.
 
     Args:
-        digests: Of the images, as `image_digests` gives them.
+        digests: Of the images, as `ImageSet.image_digests` gives them.
         shape: At which they were read: (channels, height, width).
         source: The file's name.
         sha256: Of the file, hexadecimal.
@@ -66,7 +65,7 @@ class ListedImages:
 
     def among(self, images: ImageSet) -> NDArray[np.bool_]:
         """Which images of a set are listed, bool (N,), whatever their order and names."""
-        return np.array([digest in self.digests for digest in image_digests(images.pixels)], bool)
+        return np.array([digest in self.digests for digest in images.image_digests], bool)
 
     def to_json(self, images: ImageSet) -> dict[str, Any]:
         """What a bundle says of it, JSON values."""

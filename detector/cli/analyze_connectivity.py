@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from detector.calibration.inputs import CalibrationInputs
-    from detector.classifiers.options import SpecOptions
 
 
 class Device(StrEnum):
@@ -123,7 +122,7 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
             inputs = (
                 None
                 if classifier is None or images is None
-                else _inputs(
+                else given_inputs(
                     classifier,
                     images,
                     spec,
@@ -133,10 +132,11 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
                     limit=limit,
                     seed=seed,
                     threads=threads,
-                    device=device,
-                    bars=bars,
+                    progress=bars,
                 )
             )
+            if inputs is not None and device is not None:
+                inputs = _on(inputs, device, bars)
             with spread(
                 inputs, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
             ) as runner:
@@ -156,35 +156,11 @@ def _files(given: Sequence[str]) -> Mapping[str, Path]:
     return files
 
 
-def _inputs(
-    classifier: str,
-    images: str,
-    spec: SpecOptions,
-    *,
-    gradients: str | None,
-    state: Path | None,
-    labels: Path | None,
-    limit: int,
-    seed: int,
-    threads: int | None,
-    device: Device | None,
-    bars: Bars,
-) -> CalibrationInputs:
+def _on(inputs: CalibrationInputs, device: Device, bars: Bars) -> CalibrationInputs:
+    """The same with its gradients computed elsewhere; as they are where there are none."""
     from dataclasses import replace
 
-    inputs = given_inputs(
-        classifier,
-        images,
-        spec,
-        gradients=gradients,
-        state=state,
-        labels=labels,
-        limit=limit,
-        seed=seed,
-        threads=threads,
-        progress=bars,
-    )
-    if device is None or inputs.gradients is None:
+    if inputs.gradients is None:
         return inputs
     moved = inputs.gradients.on(device.value)
     bars.note(f"gradients: {moved.description}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from detector.data.digests import image_digests
 from detector.errors import DataError, IsthmusError
 
 if TYPE_CHECKING:
@@ -166,6 +167,11 @@ class ImageSet:
     def __len__(self) -> int:
         """Number of images."""
         return len(self.names)
+
+    @cached_property
+    def image_digests(self) -> tuple[str, ...]:
+        """What each image is known by; see `detector.data.digests`."""
+        return image_digests(self.pixels)
 
     @cached_property
     def digest(self) -> str:

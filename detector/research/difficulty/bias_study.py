@@ -13,7 +13,7 @@ from detector.research.claims import Claim
 from detector.research.difficulty.bias import LEAST_RUNS, Difference, difference
 from detector.research.difficulty.bias_sections import Pair, bias_charts, bias_sections
 from detector.research.difficulty.kinship import Kinship, kinship, pairs
-from detector.research.difficulty.scaling import informative, percentiles
+from detector.research.difficulty.scaling import informative_each, missing_of, percentiles
 from detector.research.difficulty.showing import SOURCE
 from detector.research.studies import Study
 
@@ -47,7 +47,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
     table = options.chosen(table)
     if len(table.architectures) < 2:  # noqa: PLR2004 - a pair
         raise AnalysisError("difficulty: bias needs two architectures")
-    kept = {name: informative(table, name) for name in table.architectures}
+    kept = {one.architecture: one for one in informative_each(table)}
     for one in kept.values():
         one.of(options.score)
     found = [
@@ -66,7 +66,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         sections=bias_sections(found, what, charts, table.scores),
         charts=charts,
         claims=tuple(_claims(found, what)),
-        missing=tuple(sentence for one in kept.values() for sentence in one.missing),
+        missing=missing_of(kept.values()),
     )
 
 

@@ -9,7 +9,7 @@ from detector.reporting import numbers
 from detector.research.claims import Claim
 from detector.research.difficulty.components import Components, components
 from detector.research.difficulty.components_sections import components_charts, components_sections
-from detector.research.difficulty.scaling import informative
+from detector.research.difficulty.scaling import informative_each, missing_of
 from detector.research.difficulty.showing import SOURCE
 from detector.research.studies import Study
 
@@ -36,7 +36,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         AnalysisError: There are too few runs, scores or examples, or all scores are constant.
     """
     table = options.chosen(table)
-    kept = [informative(table, name) for name in table.architectures]
+    kept = informative_each(table)
     found: Found = {one.architecture: (one.scores, components(one.values, options.scale)) for one in kept}
     charts = components_charts(found, table.runs)
     return Study(
@@ -50,7 +50,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         sections=components_sections(found, what, charts),
         charts=charts,
         claims=(_one(found, what), _same_way(found, what)),
-        missing=tuple(sentence for one in kept for sentence in one.missing),
+        missing=missing_of(kept),
     )
 
 

@@ -12,7 +12,7 @@ from detector.research.claims import Claim
 from detector.research.difficulty.covariance import Covariance, between_architectures, covariance
 from detector.research.difficulty.covariance_sections import covariance_charts, covariance_sections
 from detector.research.difficulty.kinds import AVERAGE
-from detector.research.difficulty.scaling import constant, informative
+from detector.research.difficulty.scaling import constant, informative_each, missing_of
 from detector.research.difficulty.showing import SOURCE
 from detector.research.studies import Study
 
@@ -41,7 +41,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         AnalysisError: There are too few runs or examples, or all scores are constant.
     """
     table = options.chosen(table)
-    kept = [informative(table, name) for name in table.architectures]
+    kept = informative_each(table)
     found: Found = {
         one.architecture: (
             one.scores,
@@ -63,7 +63,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         sections=covariance_sections(found, what, charts),
         charts=charts,
         claims=(*_twins(found, what), _weak(found, what)),
-        missing=tuple(sentence for one in kept for sentence in one.missing),
+        missing=missing_of(kept),
     )
 
 

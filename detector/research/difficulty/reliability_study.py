@@ -12,7 +12,7 @@ from detector.research.claims import Claim
 from detector.research.difficulty.kinds import AVERAGE
 from detector.research.difficulty.reliability import TARGETS, Reliability, reliabilities
 from detector.research.difficulty.reliability_sections import reliability_charts, reliability_sections
-from detector.research.difficulty.scaling import Scale, informative, ranks
+from detector.research.difficulty.scaling import Scale, informative_each, missing_of, ranks
 from detector.research.difficulty.showing import COUNTS, SOURCE
 from detector.research.studies import Study
 
@@ -45,7 +45,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         AnalysisError: There are too few runs or examples, or all scores are constant.
     """
     table = options.chosen(table)
-    kept = [informative(table, name) for name in table.architectures]
+    kept = informative_each(table)
     found = {one.architecture: _measured(one.scores, one.values, options.scale, options) for one in kept}
     ranked = {one.architecture: _measured(one.scores, ranks(one.values), options.scale, options) for one in kept}
     pearson = {one.architecture: _measured(one.scores, one.values, Scale.VALUES, options) for one in kept}
@@ -75,7 +75,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
             _prophecy(found, pearson, what),
             _ranks_first(found, ranked, what),
         ),
-        missing=tuple(sentence for one in kept for sentence in one.missing),
+        missing=missing_of(kept),
     )
 
 

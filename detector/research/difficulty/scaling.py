@@ -12,6 +12,8 @@ from scipy.stats import rankdata
 from detector.errors import AnalysisError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from detector.research.difficulty.table import ScoreTable
@@ -90,6 +92,16 @@ def informative(table: ScoreTable, architecture: str, *, least_runs: int = 2) ->
         )
     names = tuple(name for name, one in zip(table.scores, kept, strict=True) if one)
     return Informative(architecture, names, values[:, kept], tuple(name for name in table.scores if name not in names))
+
+
+def informative_each(table: ScoreTable) -> list[Informative]:
+    """`informative` of every architecture."""
+    return [informative(table, name) for name in table.architectures]
+
+
+def missing_of(kept: Iterable[Informative]) -> tuple[str, ...]:
+    """What could not be measured of several, and why."""
+    return tuple(sentence for one in kept for sentence in one.missing)
 
 
 def constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from detector.reporting import numbers
 from detector.research.claims import Claim
-from detector.research.difficulty.scaling import informative, percentiles
+from detector.research.difficulty.scaling import informative_each, missing_of, percentiles
 from detector.research.difficulty.showing import SOURCE
 from detector.research.difficulty.variance import Spread, spread
 from detector.research.difficulty.variance_sections import variance_charts, variance_sections
@@ -38,7 +38,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         AnalysisError: There are too few runs or examples, or all scores are constant.
     """
     table = options.chosen(table)
-    kept = [informative(table, name) for name in table.architectures]
+    kept = informative_each(table)
     found = {one.architecture: _spreads(one.scores, spread(percentiles(one.values), options.bins)) for one in kept}
     charts = variance_charts(found, table.runs)
     return Study(
@@ -57,7 +57,7 @@ def of_table(table: ScoreTable, options: StatisticsOptions, what: str) -> Study:
         sections=variance_sections(found, what, charts, table.scores),
         charts=charts,
         claims=(_noisy(found, what),),
-        missing=tuple(sentence for one in kept for sentence in one.missing),
+        missing=missing_of(kept),
     )
 
 
