@@ -63,7 +63,7 @@ def _parsed(command: str) -> dict[str, Any]:
 
 
 def test_options_are_those_that_made_the_bundle(manifest: Manifest) -> None:
-    assert options_of(manifest) == MADE_WITH
+    assert options_of(manifest, remote=False) == MADE_WITH
 
 
 def test_the_command_says_them_again(manifest: Manifest) -> None:
@@ -98,12 +98,12 @@ def test_a_bundle_that_was_tuned_is_tuned_again(manifest: Manifest) -> None:
     assert given["tune"] is True
     usual = CalibrationOptions()
     assert (given["points"], given["prototypes"]) == (usual.points, usual.prototypes.per_class)
-    assert options_of(tuned).tuning is not None
+    assert options_of(tuned, remote=False).tuning is not None
 
 
 def test_a_bundle_that_records_no_options_is_known_by_its_paths(digits_bundle: Path) -> None:
     manifest = read_bundle(digits_bundle).manifest
-    found = options_of(manifest)
+    found = options_of(manifest, remote=False)
     assert (found.prototypes.per_class, found.runner_up_prototypes, found.blur, found.points) == (2, 1, True, 3)
     assert found.scorer is ScorerChoice.ONE_CLASS
     tapped = replace(manifest, plan=PathPlan((PathTarget(PathKind.BLUR),), (0.5,), tapped=(0,)))
