@@ -120,8 +120,16 @@ def assigned(likeness: Tensor) -> NDArray[np.int64]:
     """int64 (units,): the units of the second network that take the places of the first one's, for the largest sum.
 
     Args:
-        likeness: float64 (units, units), finite.
+        likeness: float64 (units, units).
+
+    Raises:
+        AnalysisError: Some of it is no finite number: what was multiplied is too large.
     """
+    if not bool(likeness.isfinite().all()):
+        raise AnalysisError(
+            "units can't be matched: how alike they are is no finite number; are weights or activations so large that "
+            "they overflow?"
+        )
     _, columns = linear_sum_assignment(likeness.numpy(), maximize=True)
     return columns.astype(np.int64)
 
