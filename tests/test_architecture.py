@@ -35,10 +35,10 @@ SERVING = (
     "detector.data.decode",
     "detector.engine.choice",
     "detector.errors",
-    "detector.html",
     "detector.images",
-    "detector.page_style",
     "detector.profiles",
+    "detector.reporting.html",
+    "detector.reporting.page_style",
     "detector.verdicts",
     "detector.versions",
 )

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
-from detector.html import element, picture
 from detector.metrics import auroc_estimate
 from detector.reporting import numbers
 from detector.reporting.boxes import quantile_boxes
 from detector.reporting.drawing import SERIES, chart, figure
+from detector.reporting.html import element, picture
 from detector.reporting.parts import Section, paragraph, row_head, wide
 from detector.research.connectivity.kinds import Kind
 
