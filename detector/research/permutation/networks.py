@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from detector.classifiers.program import Program
 from detector.errors import AnalysisError
-from detector.research.permutation.program import Program
 from detector.research.permutation.tracing import derive_spec
 from detector.training.architectures import check_network
 from detector.training.options import PlanOptions
