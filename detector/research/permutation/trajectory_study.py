@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.errors import AnalysisError
+from detector.research.networks import trained_networks
 from detector.research.permutation.hybrids import Hybrid
-from detector.research.permutation.networks import at_width, trained_networks
+from detector.research.permutation.networks import at_width
 from detector.research.permutation.study_options import NetworkStudyOptions
 from detector.research.permutation.trajectories import Trajectory
 from detector.research.permutation.trajectory_claims import trajectory_claims

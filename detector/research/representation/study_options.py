@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from detector.errors import AnalysisError
-from detector.research.permutation.networks import trained_networks
+from detector.research.networks import trained_networks
 from detector.research.representation.kinds import Maps
 from detector.research.representation.path_jobs import Trained
 from detector.research.representation.probe import Probe
