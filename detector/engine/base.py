@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from detector.bundle import Bundle
     from detector.classifiers.base import Float32Array
-    from detector.paths import Barriers
+    from detector.paths.straight import Barriers
     from detector.profiles import PathProfile
 
 

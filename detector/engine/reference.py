@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from detector.classifiers.onnx import OnnxClassifier
 from detector.engine.base import Evidence, check_features
 from detector.engine.walker import PathWalker
-from detector.paths import barriers
+from detector.paths.straight import barriers
 from detector.scoring.features import profile_features
 from detector.scoring.runner import OnnxScorer
 

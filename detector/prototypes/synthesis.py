@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from detector.descent import mean_variation
 from detector.errors import CalibrationError
-from detector.paths import Prototypes
+from detector.paths.straight import Prototypes
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
-from detector.prototypes.smoothness import mean_variation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

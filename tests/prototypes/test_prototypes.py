@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from detector.embedded import LABELS, SPEC
-from detector.paths import Prototypes
+from detector.paths.straight import Prototypes
 from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
 from detector.prototypes.quality import prototype_losses, roughness

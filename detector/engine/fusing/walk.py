@@ -11,7 +11,7 @@ from detector.classifiers.base import OutputKind
 from detector.classifiers.outputs import TAPS_OUTPUT
 from detector.engine.fusing.pixels import write_encoded
 from detector.engine.fusing.writer import float_rows
-from detector.paths import blur_matrix, shifted_indices
+from detector.paths.straight import blur_matrix, shifted_indices
 from detector.profiles import PathKind, View
 from detector.residuals import KERNELS, LEAST_SHARE, LEVELS, SCALES, octaves, plane_weights
 

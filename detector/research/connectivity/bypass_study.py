@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.metrics import auroc_estimate
+from detector.paths.pairing import Pairs
 from detector.research.connectivity.bypass_claims import bypass_claims
 from detector.research.connectivity.bypass_report import bypass_sections
-from detector.research.connectivity.connecting import Pairs, chains_of, connect_job
+from detector.research.connectivity.connecting import chains_of, connect_job
 from detector.research.connectivity.joined import Joined
 from detector.research.connectivity.kinds import CANNOT, Kind, attacked
 from detector.research.connectivity.material import PairMaterial

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from detector.paths.samples import Measure
 from detector.reporting import numbers
 from detector.reporting.boxes import quantile_boxes
 from detector.reporting.drawing import LINE_STYLES, SERIES, chart, figure, plain_numbers
 from detector.reporting.html import element, joined
 from detector.reporting.parts import Section, paragraph, row_head, shaded_score, wide, words
-from detector.research.connectivity.samples import Measure
 from detector.research.connectivity.statistics import FALSE_POSITIVES, FLAT, View
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from detector.metrics import Estimate
+    from detector.paths.curves import LossCurves
+    from detector.paths.samples import BarrierSample
     from detector.reporting.html import Cell
     from detector.research.connectivity.by_class import ClassRow
-    from detector.research.connectivity.curves import LossCurves
-    from detector.research.connectivity.samples import BarrierSample
     from detector.research.connectivity.statistics import Contrast, Summary
 
 _SMALL_LOSS: Final = 0.001

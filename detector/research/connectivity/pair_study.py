@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from detector.metrics import Estimate
+    from detector.paths.samples import Measure
     from detector.research.connectivity.by_class import ClassRow
     from detector.research.connectivity.kinds import Anchored, Measured
     from detector.research.connectivity.options import ConnectivityOptions
-    from detector.research.connectivity.samples import Measure
     from detector.research.connectivity.statistics import Contrast, Summary, View
     from detector.research.studies import Workplace
     from detector.shards.stages import Arrays
