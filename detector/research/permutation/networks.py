@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from detector.classifiers.program import Program
 from detector.errors import AnalysisError
 from detector.research.permutation.tracing import derive_spec
 from detector.training.architectures import check_network
+from detector.training.naming import NetworkName
 from detector.training.options import PlanOptions
 from detector.training.recipe import TrainingRecipe
 
@@ -39,13 +39,13 @@ def at_width(architecture: str, width: int) -> str:
     Raises:
         AnalysisError: There is no such network.
     """
-    name = SHORT.get(architecture, architecture)
-    if re.search(r"-\d", name) is None:
+    given = NetworkName.parse(SHORT.get(architecture, architecture))
+    if given is None:
         raise AnalysisError(
             f"architecture: {architecture!r} names no widths; {', '.join(SHORT)}, or a network's name with widths in "
             "units, such as mlp-1-1 or resnet20-1-layernorm"
         )
-    found = re.sub(r"-(\d+)", lambda match: f"-{int(match[1]) * width}", name)
+    found = str(replace(given, widths=tuple(each * width for each in given.widths)))
     check_network(found)
     return found
 

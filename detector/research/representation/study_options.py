@@ -13,8 +13,9 @@ from detector.research.representation.probe import Probe
 from detector.research.representation.spaces.centring import MOST_INPUTS
 from detector.research.representation.spaces.kinds import SpaceKind
 from detector.research.representation.spaces.registry import SPACES
-from detector.training.architectures import check_network
+from detector.training.architectures import OF_WIDTHS, check_network
 from detector.training.kinds import OptimiserKind
+from detector.training.naming import NetworkName
 from detector.training.options import PlanOptions
 from detector.training.recipe import TrainingRecipe
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MAX_SEEDS: Final = 100
 MAX_LAYERS: Final = 1000
 _LEAST_INPUTS = 10
-_OF_WIDTHS = frozenset({"mlp", "cnn", "flatcnn"})
 
 
 def training(
@@ -67,8 +67,9 @@ def shape_name(architecture: str, depth: int, width: int) -> str:
     if not 1 <= depth <= MAX_LAYERS:
         raise AnalysisError(f"depth must lie in 1..{MAX_LAYERS}, not {depth}")
     family, _, norm = architecture.partition("-")
-    sizes = "-".join([str(width)] * depth) if family in _OF_WIDTHS else str(width)
-    name = f"{family}{'' if family in _OF_WIDTHS else depth}-{sizes}" + (f"-{norm}" if norm else "")
+    of_widths = family in OF_WIDTHS
+    shape = (None, (width,) * depth) if of_widths else (depth, (width,))
+    name = str(NetworkName(family, *shape, norm or None))
     check_network(name)
     return name
 
