@@ -42,6 +42,7 @@ def test_one_command_leaves_a_report_and_figures(
     assert "studies     published, bypass" in done.stdout
     assert str(out / "report.html") in done.stdout
     assert (out / "report.html").is_file()
+    assert {path.name for path in out.glob("bypass-*.svg")} == {"bypass-connected.svg", "bypass-heights.svg"}
 
 
 def test_published_statistics_need_no_classifier(isthmus: Isthmus, published: Path, tmp_path: Path) -> None:
@@ -51,6 +52,8 @@ def test_published_statistics_need_no_classifier(isthmus: Isthmus, published: Pa
     assert sorted(path.name for path in out.iterdir()) == [
         "claims.md",
         "connectivity.json",
+        "published-ends.svg",
+        "published-gaps.svg",
         "published.npz",
         "report.html",
     ]
