@@ -20,8 +20,8 @@ from detector.classifiers.base import OutputKind
 from detector.images import to_canonical
 from isthmus.inference.v2 import inference_pb2 as oip
 from service.tensors import classifier_outputs_of
-from service.testing import BrightnessScorer
 from tests.service.support import GatedScorer, python_environment, random_pixels
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
