@@ -49,7 +49,9 @@ class Device(StrEnum):
 
 
 def connectivity(  # noqa: PLR0917 - a command line is its options
-    out: Annotated[Path, panelled("The folder for report.html, connectivity.json, claims.md and arrays.", FROM)],
+    out: Annotated[
+        Path, panelled("The folder for report.html, connectivity.json, claims.md, charts and arrays.", FROM)
+    ],
     classifier: OptionalClassifierOption = None,
     images: OptionalImagesOption = None,
     gradients: GradientsOption = None,

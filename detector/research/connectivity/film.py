@@ -117,18 +117,18 @@ def _chosen(
         chains = _bypassed(workplace, pairs, "real", options)
         chosen["Two real images"] = (pairs, chains, 0)
     else:
-        missing.append("film: no real pair has ends of low loss")
+        missing.append("no real pair has ends of low loss")
     attacked = _highest_first(inputs, _attacked(inputs, images, labels, options), options.epsilon)[:1]
     if len(attacked):
         joined = _bypassed(workplace, attacked, "attacked", options)
         chosen["A real image and an attacked one"] = (attacked, joined, 0)
     else:
-        missing.append("film: no attack brought an image into the class of a real one")
+        missing.append("no attack brought an image into the class of a real one")
     if len(pairs) > 1:
         moved = [_reel(chains, row).displacement for row in range(1, len(pairs))]  # the first has its film
         chosen["The longest way round"] = (pairs, chains, 1 + int(np.argmax(moved)))
     else:
-        missing.append("film: no other real pair has ends of low loss and a barrier between them")
+        missing.append("no other real pair has ends of low loss and a barrier between them")
     return chosen, missing
 
 
