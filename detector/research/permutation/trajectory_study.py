@@ -60,10 +60,7 @@ class TrajectoryOptions(NetworkStudyOptions):
     @property
     def epochs(self) -> tuple[int, ...]:
         """Those at which there are checkpoints."""
-        if self.at is not None:
-            return self.at
-        doubling = (2**power for power in range(self.networks.epochs.bit_length()))
-        return tuple(sorted({0, self.networks.epochs, *doubling}))
+        return self.networks.doubling_epochs if self.at is None else self.at
 
     def small(self) -> TrajectoryOptions:
         """The same for seconds: two pairs of narrow networks, trained shortly."""

@@ -119,8 +119,7 @@ class PathStudyOptions:
     @property
     def epochs(self) -> tuple[int, ...]:
         """Those at which networks of the first shape are looked at: 0, 1, 2, 4, ... and the last."""
-        doubling = (2**power for power in range(self.networks.epochs.bit_length()))
-        return tuple(sorted({0, self.networks.epochs, *doubling}))
+        return self.networks.doubling_epochs
 
     def small(self) -> Self:
         """The same for seconds: two networks of each shape, trained shortly, on few inputs."""
