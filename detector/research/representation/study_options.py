@@ -67,9 +67,8 @@ def shape_name(architecture: str, depth: int, width: int) -> str:
     if not 1 <= depth <= MAX_LAYERS:
         raise AnalysisError(f"depth must lie in 1..{MAX_LAYERS}, not {depth}")
     family, _, norm = architecture.partition("-")
-    of_widths = family in OF_WIDTHS
-    shape = (None, (width,) * depth) if of_widths else (depth, (width,))
-    name = str(NetworkName(family, *shape, norm or None))
+    counted, widths = (None, (width,) * depth) if family in OF_WIDTHS else (depth, (width,))
+    name = str(NetworkName(family, counted, widths, norm or None))
     check_network(name)
     return name
 
