@@ -51,6 +51,19 @@ def train(  # noqa: PLR0917 - a command line is its options
     flips: Annotated[
         bool, panelled("Mirror half of the images, which writing does not bear.", _HOW, "--flips")
     ] = False,
+    adversarial: Annotated[
+        float | None,
+        panelled(
+            "Adversarial training: every batch is first moved against the classifier, each pixel by up to so many "
+            "255ths (8 is usual). Costs accuracy, and as many times the training time as there are attack steps.",
+            _HOW,
+            min=0,
+            max=255,
+        ),
+    ] = None,
+    attack_steps: Annotated[
+        int | None, panelled("Gradient steps of each such attack; 1 if not given.", _HOW, min=1)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random start, the order of images and the choice of them.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of torch.")] = None,
 ) -> None:
@@ -72,13 +85,15 @@ def train(  # noqa: PLR0917 - a command line is its options
             )
         if start is not None and (size is not None or gray):
             raise typer.BadParameter("--size and --gray are for a new network; one that is trained further has its own")
+        if attack_steps is not None and adversarial is None:
+            raise typer.BadParameter("--attack-steps belongs to --adversarial")
         sides("--size", size)
         # Only now, so that wrong options are told at once.
         import torch
 
         from detector.data.opening import open_images
         from detector.training.making import Wanted, make
-        from detector.training.plan import Augmentation, Optimiser
+        from detector.training.plan import Adversary, Augmentation, Optimiser
 
         if threads is not None:
             torch.set_num_threads(threads)
@@ -100,6 +115,7 @@ def train(  # noqa: PLR0917 - a command line is its options
                 weight_decay=weight_decay,
             ),
             augmentation=Augmentation(shift=shift, flips=flips),
+            adversary=None if adversarial is None else Adversary(level=adversarial, steps=attack_steps or 1),
             seed=seed,
         )
         with Bars() as bars:

@@ -65,6 +65,7 @@ class FusedEngine:
             found[names.SCORE],
             found[names.P_VALUE],
             Barriers(found[names.BARRIER_HEIGHT], found[names.BARRIER_GAP]),
+            found[names.STRATUM],
         )
 
     def _run(self, images: Float32Array) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from detector.shards.stages import StageStore
 from detector.training.classifiers import FineTuning, accuracy, fine_tuned, from_scratch, keep_classifier
 from detector.training.data import LabelledImages
 from detector.training.kinds import ScheduleKind
-from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
+from detector.training.plan import Adversary, Augmentation, Optimiser, Schedule, TrainingPlan
 from detector.training.recipe import TrainingRecipe
 from detector.versions import tool_versions
 
@@ -44,6 +44,7 @@ class Wanted:
         batch: Images of a step.
         optimiser: Whose steps.
         augmentation: How images are changed.
+        adversary: Who moves them against the classifier while it learns; None for nobody.
         seed: Of a random start, the order of images and the choice of them.
 
     Raises:
@@ -61,6 +62,7 @@ class Wanted:
     batch: int = 128
     optimiser: Optimiser
     augmentation: Augmentation
+    adversary: Adversary | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,6 +82,7 @@ class Wanted:
             steps=self.epochs * -(-images // self.batch),
             batch=self.batch,
             augmentation=self.augmentation,
+            adversary=self.adversary,
         )
 
 
