@@ -55,7 +55,8 @@ def train(  # noqa: PLR0917 - a command line is its options
         float | None,
         panelled(
             "Adversarial training: every batch is first moved against the classifier, each pixel by up to so many "
-            "255ths (8 is usual). Costs accuracy, and as many times the training time as there are attack steps.",
+            "255ths (8 is usual), a limit that rises over the first half of the training. Costs accuracy, and as many "
+            "times the training time as there are attack steps.",
             _HOW,
             min=0,
             max=255,
@@ -93,7 +94,7 @@ def train(  # noqa: PLR0917 - a command line is its options
 
         from detector.data.opening import open_images
         from detector.training.making import Wanted, make
-        from detector.training.plan import Adversary, Augmentation, Optimiser
+        from detector.training.plan import Augmentation, Optimiser
 
         if threads is not None:
             torch.set_num_threads(threads)
@@ -115,7 +116,8 @@ def train(  # noqa: PLR0917 - a command line is its options
                 weight_decay=weight_decay,
             ),
             augmentation=Augmentation(shift=shift, flips=flips),
-            adversary=None if adversarial is None else Adversary(level=adversarial, steps=attack_steps or 1),
+            adversarial=adversarial,
+            attack_steps=attack_steps or 1,
             seed=seed,
         )
         with Bars() as bars:

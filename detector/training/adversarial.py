@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor, nn
 
-    from detector.training.plan import Adversary
-
 _LEVELS: Final = 255
 _ONE_STEP, _ALL_STEPS = 1.25, 2.5  # of the budget: the length of a single step; of all steps of several together
 
 
 def attacked(
-    module: nn.Module, images: Tensor, loss_of: Callable[[Tensor], Tensor], adversary: Adversary, generator: Generator
+    module: nn.Module,
+    images: Tensor,
+    loss_of: Callable[[Tensor], Tensor],
+    *,
+    level: float,
+    steps: int,
+    generator: Generator,
 ) -> Tensor:
     """Images, moved within the budget to where the loss of a network is higher.
 
@@ -34,19 +38,20 @@ def attacked(
         module: The network.
         images: (N, ...), float32 in [0, 1].
         loss_of: The mean loss of such images; differentiable.
-        adversary: Who moves them.
+        level: Most by which a pixel is changed, in 255ths.
+        steps: Gradient steps.
         generator: Of the random start, on the CPU.
 
     Returns:
         float32, of the same shape, in [0, 1], no value further than the budget from where it was.
     """
-    budget = adversary.level / _LEVELS
-    step = budget * (_ONE_STEP if adversary.steps == 1 else _ALL_STEPS / adversary.steps)
+    budget = level / _LEVELS
+    step = budget * (_ONE_STEP if steps == 1 else _ALL_STEPS / steps)
     low, high = (images - budget).clamp(min=0), (images + budget).clamp(max=1)
     start = budget * (2 * torch.rand(images.shape, generator=generator) - 1)
     moved = (images + start.to(images.device)).clamp(0, 1)
     with _settled(module):
-        for _ in range(adversary.steps):
+        for _ in range(steps):
             moved.requires_grad_()
             (gradient,) = torch.autograd.grad(loss_of(moved), moved)
             moved = torch.clamp(moved.detach() + step * gradient.sign(), low, high)

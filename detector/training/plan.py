@@ -121,6 +121,8 @@ class Adversary:
         level: Most by which a pixel is changed (L-infinity), in 255ths of the range from black to white: above 0, at
             most 255.
         steps: Gradient steps of each attack, from a random start; each takes a forward and a backward pass more.
+        ramp: Steps of the training over which the level rises evenly from nothing; 0 for none. Without one, a network
+            that withstood nothing before may fall to the same answer for every image, and stay there.
 
     Raises:
         AnalysisError: A value is out of range.
@@ -128,13 +130,20 @@ class Adversary:
 
     level: float
     steps: int = 1
+    ramp: int = 0
 
     def __post_init__(self) -> None:
+        if self.ramp < 0:
+            raise AnalysisError(f"training: an adversary's ramp must not be negative, not {self.ramp}")
         if not 0 < self.level <= MAX_LEVEL or not 1 <= self.steps <= MAX_ATTACK_STEPS:
             raise AnalysisError(
                 f"training: an adversary's level must lie in 0..{MAX_LEVEL} (above 0), its steps in "
                 f"1..{MAX_ATTACK_STEPS}, not {self.level} and {self.steps}"
             )
+
+    def level_at(self, step: int) -> float:
+        """The level at a step of the training, the first being 0; in 255ths."""
+        return self.level * min(1.0, (step + 1) / self.ramp) if self.ramp else self.level
 
 
 @dataclass(frozen=True, kw_only=True)

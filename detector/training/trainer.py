@@ -148,8 +148,11 @@ class Training:
         def loss_of(images: Tensor) -> Tensor:
             return self._objective(self.module(self._encode(images) if self._encode else images), targets)
 
-        if self.plan.adversary:
-            inputs = attacked(self.module, inputs, loss_of, self.plan.adversary, self._generator)
+        if adversary := self.plan.adversary:
+            level = adversary.level_at(self.step)
+            inputs = attacked(
+                self.module, inputs, loss_of, level=level, steps=adversary.steps, generator=self._generator
+            )
         set_step_size(self._optimiser, self._sizes[self.step])
         self._optimiser.zero_grad()
         loss = loss_of(inputs)

@@ -40,7 +40,7 @@ def test_a_classifier_is_trained_further_on_attacked_images(
     told = isthmus("train", *given, "--adversarial", 16, "--attack-steps", 2, "--out", tmp_path / "robust")
     assert told.exit_code == 0, told.stderr
     facts = json.loads((tmp_path / "robust" / FACTS).read_text())
-    assert facts["plan"]["adversary"] == {"level": 16.0, "steps": 2}
+    assert facts["plan"]["adversary"] == {"level": 16.0, "steps": 2, "ramp": 1}
 
 
 @pytest.mark.parametrize(

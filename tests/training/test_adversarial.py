@@ -46,18 +46,18 @@ def _loss(network: nn.Module) -> Callable[[Tensor], Tensor]:
 def test_where_the_loss_is_linear_every_start_ends_at_the_corner_of_the_budget(steps: int) -> None:
     """Several steps are 2.5 budgets long together, and no start is further than 2 from the best corner."""
     images, slopes = _images(), torch.randn(1, 4, 4, generator=_seeded(1))
-    found = attacked(nn.Identity(), images, lambda x: (x * slopes).mean(), Adversary(level=8, steps=steps), _seeded())
+    found = attacked(nn.Identity(), images, lambda x: (x * slopes).mean(), level=8, steps=steps, generator=_seeded())
     torch.testing.assert_close(found, (images + 8 / 255 * slopes.sign()).clamp(0, 1))
 
 
-@pytest.mark.parametrize("adversary", [Adversary(level=8), Adversary(level=64, steps=3), Adversary(level=255)])
-def test_no_pixel_leaves_the_budget_or_the_range_and_the_loss_rises(adversary: Adversary) -> None:
+@pytest.mark.parametrize(("level", "steps"), [(8, 1), (64, 3), (255, 1)])
+def test_no_pixel_leaves_the_budget_or_the_range_and_the_loss_rises(level: float, steps: int) -> None:
     images, network = _images(), _network().eval()
     loss = _loss(network)
-    found = attacked(network, images, loss, adversary, _seeded())
+    found = attacked(network, images, loss, level=level, steps=steps, generator=_seeded())
     assert found.min() >= 0
     assert found.max() <= 1
-    assert (found - images).abs().max() <= adversary.level / 255 + 1e-6
+    assert (found - images).abs().max() <= level / 255 + 1e-6
     assert loss(found) > loss(images)
 
 
@@ -66,7 +66,7 @@ def test_the_network_is_left_as_it_was() -> None:
     network(_images()).sum().backward()
     kept = {name: value.clone() for name, value in network.state_dict().items()}
     gradients = [parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None]
-    attacked(network, _images(), _loss(network), Adversary(level=8, steps=2), _seeded())
+    attacked(network, _images(), _loss(network), level=8, steps=2, generator=_seeded())
     assert all(torch.equal(value, kept[name]) for name, value in network.state_dict().items())
     assert network.training
     for parameter, gradient in zip(network.parameters(), gradients, strict=True):
@@ -77,7 +77,7 @@ def test_the_random_start_follows_from_the_generator() -> None:
     images, network = _images(), _network()
     bits = torch.get_rng_state()
     one, again, other = (
-        attacked(network, images, _loss(network), Adversary(level=8), _seeded(seed)) for seed in (0, 0, 1)
+        attacked(network, images, _loss(network), level=8, steps=1, generator=_seeded(seed)) for seed in (0, 0, 1)
     )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
@@ -96,11 +96,17 @@ def test_a_network_trained_so_withstands_what_one_trained_plainly_does_not() -> 
         def loss(x: Tensor, network: nn.Module = network, labels: Tensor = labels) -> Tensor:
             return functional.cross_entropy(network(x), labels)
 
-        moved = attacked(network, inputs.float() / 255, loss, Adversary(level=48, steps=10), _seeded())
+        moved = attacked(network, inputs.float() / 255, loss, level=48, steps=10, generator=_seeded())
         accuracies.append((network.eval()(moved).argmax(1) == labels).float().mean().item())
     plain, robust = accuracies
     assert plain < 0.5
     assert robust > 0.8
+
+
+def test_the_level_rises_evenly_over_the_ramp() -> None:
+    adversary = Adversary(level=8, ramp=4)
+    assert [adversary.level_at(step) for step in range(6)] == [2, 4, 6, 8, 8, 8]
+    assert Adversary(level=8).level_at(0) == 8
 
 
 def _two_cues(count: int, *, seed: int) -> LabelledImages:

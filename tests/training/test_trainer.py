@@ -42,7 +42,7 @@ PLANS = [
         schedule=Schedule(kind=ScheduleKind.COSINE, warm_up=3),
         sampling=Sampling.REPLACEMENT,
         augmentation=Augmentation(shift=1, together=True),
-        adversary=Adversary(level=8, steps=2),
+        adversary=Adversary(level=8, steps=2, ramp=5),
     ),
 ]
 

@@ -69,6 +69,7 @@ def test_pixels_are_standardised_by_one_pair_of_numbers_for_each_channel(
         (lambda: Adversary(level=256), "level must lie in"),
         (lambda: Adversary(level=float("nan")), "level must lie in"),
         (lambda: Adversary(level=8, steps=0), "steps in 1..1000"),
+        (lambda: Adversary(level=8, ramp=-1), "ramp must not be negative"),
         (lambda: Schedule(warm_up=-1), "warm_up"),
         (lambda: Schedule(factor=0), "factor"),
         (lambda: Schedule(milestones=(3,)), "milestones belong to"),
