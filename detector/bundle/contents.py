@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from detector.bundle.canaries import Canaries
     from detector.bundle.manifest import Manifest
     from detector.conformal import ConformalCalibration
-    from detector.paths import Prototypes
+    from detector.paths.straight import Prototypes
 
 MANIFEST = "manifest.json"
 CLASSIFIER = "classifier.onnx"
