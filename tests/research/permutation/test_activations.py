@@ -71,7 +71,9 @@ def test_units_whose_answers_overflow_are_refused(kernel: Kernel) -> None:
     program = _program(lambda: mlp(20, 12))
     spec = derive_spec(program, IMAGES[:3])
     loud = {name: 1e20 * value for name, value in program.state.items()}
-    with pytest.raises(AnalysisError, match="how alike they are is no finite number"):
+    with pytest.raises(
+        AnalysisError, match=r"the units of 3\.weight can't be matched: how alike they are is no finite"
+    ):
         match_activations(program, spec, program.state, loud, [IMAGES], kernel=kernel)
 
 
