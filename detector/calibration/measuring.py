@@ -18,7 +18,7 @@ from detector.attacks.threat_models import Knowledge, Norm
 from detector.calibration.attacking import AttackedImages, attack_job, budgets_job, keep_successes, may_grow
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
-from detector.calibration.walking import Walk, Walkers, classify_job, walk_job
+from detector.calibration.walking import Walk, Walkers, classify_job, taps_job, walk_job
 from detector.canaries.making import make_canaries
 from detector.canaries.pool import REAL as CANDIDATES
 from detector.errors import CalibrationError
@@ -33,6 +33,7 @@ from detector.scoring.features import DOUBT_FEATURE, feature_names
 from detector.shards.base import LocalRunner, Models
 from detector.shards.jobs import Stage, run_jobs, run_stages
 from detector.shards.stages import StageStore
+from detector.tap_statistics import tap_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,9 +51,10 @@ if TYPE_CHECKING:
     from detector.shards.base import Job, ShardRunner
     from detector.shards.jobs import Finished
     from detector.shards.stages import Arrays
+    from detector.tap_statistics import TapStatistics
 
 _HELD_OUT_ATTACKS = 4
-_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved", "canaries")
+_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved", "canaries", "_tap_statistics")
 
 
 class Measurements:
@@ -167,6 +169,29 @@ class Measurements:
         images = arrays["images"].reshape(shape)
         return Prototypes(images, prototype_losses(self._classifier, images))
 
+    @property
+    def statistics(self) -> TapStatistics | None:
+        """Of the taps, to read hidden paths by; None where these are not read.
+
+        Raises:
+            CalibrationError: They are to be read, and the classifier has no taps.
+        """
+        return self._tap_statistics if self.options.hidden_paths else None
+
+    @cached_property
+    def _tap_statistics(self) -> TapStatistics:
+        if not self._layers:
+            raise CalibrationError("--hidden-paths reads the classifier's taps, and there are none")
+        rows, pixels = self.anchors, self.inputs.images.pixels
+        ((_, arrays),) = run_jobs([taps_job(lambda part: pixels[rows[part]], len(rows))], self.runner, self.progress)
+        classes = len(self.inputs.labels)
+        return tap_statistics(arrays["taps"], self.predicted[rows], classes=classes, sizes=self._layers)
+
+    @property
+    def _layers(self) -> tuple[int, ...]:
+        """Numbers of each tapped layer."""
+        return tuple(2 * len(tap.read) for tap in self.inputs.loaded.taps)
+
     @cached_property
     def benign(self) -> Float32Array:
         """float32 (N, features): the profiles of all images, read."""
@@ -236,7 +261,8 @@ class Measurements:
 
     def names_of(self, plan: PathPlan) -> tuple[str, ...]:
         """The names of the features that a plan would give, in order."""
-        return feature_names(plan, self._classifier.tap_count, residual_count(self._classifier.spec.shape))
+        hidden = len(self._layers) if self.options.hidden_paths else 0
+        return feature_names(plan, self._classifier.tap_count, residual_count(self._classifier.spec.shape), hidden)
 
     @property
     def residuals(self) -> NDArray[np.int64]:
@@ -257,7 +283,8 @@ class Measurements:
     @property
     def walked_json(self) -> dict[str, Any]:
         """All that decides a profile but the image, JSON-ready."""
-        return {"prototypes": asdict(self.options.prototypes), "plan": self.plan.to_json()}
+        hidden = {"hidden_paths": True} if self.options.hidden_paths else {}
+        return {"prototypes": asdict(self.options.prototypes), "plan": self.plan.to_json(), **hidden}
 
     def attack_json(self, name: str) -> dict[str, Any]:
         """All that decides an attack's images, JSON-ready."""
@@ -349,7 +376,7 @@ class Measurements:
         """
 
         def job() -> Job:
-            return walk_job(title, Walk(self.prototypes, self.plan), count, walkers)
+            return walk_job(title, Walk(self.prototypes, self.plan, self.statistics), count, walkers)
 
         return Stage(f"profiles of {title}", job, {**self.walked_json, **depends})
 
