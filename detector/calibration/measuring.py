@@ -66,6 +66,9 @@ class Measurements:
         folder: Where finished stages are kept.
         progress: Watches.
         runner: Runs the shards of what takes long; None runs them in this process.
+
+    Raises:
+        CalibrationError: Hidden paths are to be read, and the classifier has no taps.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class Measurements:
         self.inputs, self.options, self.progress = inputs, options, progress
         self._classifier = inputs.loaded.classifier
         self.runner = runner or LocalRunner(Models(self._classifier, inputs.gradients))
+        if options.hidden_paths and not self._layers:
+            raise CalibrationError("--hidden-paths reads the classifier's taps, and there are none")
         self.plan = options.plan(self._classifier.spec, taps=self._classifier.tap_count > 0)
         self.store = StageStore(folder, self._identity())
 
@@ -171,17 +176,11 @@ class Measurements:
 
     @property
     def statistics(self) -> TapStatistics | None:
-        """Of the taps, to read hidden paths by; None where these are not read.
-
-        Raises:
-            CalibrationError: They are to be read, and the classifier has no taps.
-        """
+        """Of the taps, to read hidden paths by; None where these are not read."""
         return self._tap_statistics if self.options.hidden_paths else None
 
     @cached_property
     def _tap_statistics(self) -> TapStatistics:
-        if not self._layers:
-            raise CalibrationError("--hidden-paths reads the classifier's taps, and there are none")
         rows, pixels = self.anchors, self.inputs.images.pixels
         ((_, arrays),) = run_jobs([taps_job(lambda part: pixels[rows[part]], len(rows))], self.runner, self.progress)
         classes = len(self.inputs.labels)
