@@ -5,7 +5,7 @@ Each measurement that takes long is a stage of the store, found again after an i
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,14 @@ import numpy as np
 from detector.attacks.libraries import library_available
 from detector.attacks.running import obstacle
 from detector.attacks.target import AttackTarget
-from detector.attacks.threat_models import Knowledge, Norm
-from detector.calibration.attacking import AttackedImages, attack_job, budgets_job, keep_successes, may_grow
+from detector.calibration.attacking import (
+    AttackedImages,
+    attack_job,
+    budgets_job,
+    keep_successes,
+    strengthened,
+    worth_probing,
+)
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
 from detector.calibration.walking import Walk, Walkers, classify_job, taps_job, walk_job
@@ -329,24 +335,14 @@ class Measurements:
 
     def _strong_enough(self, given: list[ThreatModel], target: AttackTarget) -> list[ThreatModel]:
         """The same attacks with budgets that move images, each of them once."""
-        seen: set[Bound] = set()
-        probed = []
-        for model in given:
-            # Queries are costly: what an attack with gradients needed of the same budget is not probed again.
-            if may_grow(model) and (model.knowledge is Knowledge.WHITE_BOX or _bound(model) not in seen):
-                probed.append(model)
-            seen.add(_bound(model))
+        probed = worth_probing(given)
         needed = dict(zip(probed, self._budgets(probed, target), strict=True))
-        known: dict[Bound, float | None] = {}
-        models: dict[str, ThreatModel] = {}
-        for model in given:
-            bound = _bound(model)
-            strong = replace(model, budget=needed[model] if model in needed else known.get(bound, model.budget))
-            known[bound] = strong.budget
-            if strong.name not in models and strong != model:
+        models = []
+        for model, strong in strengthened(given, needed):
+            if strong != model:
                 self.progress.note(f"{model.name} moves too few images; using {strong.name}")
-            models.setdefault(strong.name, strong)
-        return list(models.values())
+            models.append(strong)
+        return models
 
     def _budgets(self, models: list[ThreatModel], target: AttackTarget) -> list[float]:
         if not models:
@@ -392,10 +388,3 @@ class Measurements:
 
     def _stages(self, stages: list[Stage]) -> Iterator[Finished]:
         return run_stages(stages, self.store, self.runner, self.progress)
-
-
-Bound = tuple[Norm, float | None]
-
-
-def _bound(model: ThreatModel) -> Bound:
-    return model.norm, model.budget

@@ -52,8 +52,9 @@ def _tapped(opset: int | None = None) -> bytes:
     return add_taps(model, find_layers(model, RGB.encode(noise(2, RGB))))
 
 
-@pytest.mark.parametrize("plan", [TAPPED, WHOLE], ids=["two paths", "one point"])
-@pytest.mark.parametrize("supervised", [False, True], ids=["one-class", "supervised"])
+@pytest.mark.parametrize(
+    ("plan", "supervised"), [(TAPPED, False), (WHOLE, True)], ids=["two paths, one-class", "one point, supervised"]
+)
 def test_scores_of_digits_and_noise_are_the_references(
     digits: EmbeddedDefault, digits_bundle: Path, plan: PathPlan, *, supervised: bool
 ) -> None:
@@ -63,8 +64,7 @@ def test_scores_of_digits_and_noise_are_the_references(
         _assert_same(detector.bundle, detector.classifier, images)
 
 
-@pytest.mark.parametrize("opset", [11, 13, 17, 18, 21])
-@pytest.mark.parametrize("points", [1, 3])
+@pytest.mark.parametrize(("opset", "points"), [(11, 1), (13, 3), (17, 3), (18, 1), (21, 3)])
 def test_graphs_of_every_age_and_any_number_of_points(opset: int, points: int) -> None:
     plan = replace(PLAN, alphas=PLAN.alphas[:points])
     bundle, classifier = wrapped(_tapped(opset), RGB, plan, hidden=tuple(2 * n for n in CHANNELS))
