@@ -9,7 +9,7 @@ SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers
-.PHONY: evaluate-tuned analyze-cifar10 analyze-cifar10-difficulty analyze-cifar10-permutation analyze-mnist bench-bypass bench-matching bench-representation bench-strata bench-canaries bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
+.PHONY: evaluate-tuned analyze-quick analyze-cifar10 analyze-cifar10-difficulty analyze-cifar10-permutation analyze-mnist bench-bypass bench-matching bench-representation bench-strata bench-canaries bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -67,6 +67,9 @@ analyze-cifar10: $(INSTALLED) ## The path-loss paper's analyses on CIFAR-10, and
 
 bench-strata: $(INSTALLED) ## Who pays for false alarms on CIFAR-10, with and without strata of difficulty (a quarter of an hour)
 	$(BIN)/python -m benchmarks.strata $(CIFAR10_FILES) --out evaluation-output/strata
+
+analyze-quick: $(INSTALLED) ## All four analyses on scikit-learn's digits, small (a few minutes)
+	$(foreach analysis,connectivity permutation difficulty representation,$(BIN)/isthmus analyze $(analysis) --quick --out analysis-output/quick/$(analysis) &&) true
 
 analyze-mnist: $(INSTALLED) ## Permutations, difficulty and representations of networks trained on MNIST (three quarters of an hour)
 	$(BIN)/isthmus analyze permutation --images $(MNIST) --out analysis-output/permutation

@@ -22,9 +22,9 @@ from rich.table import Table
 
 from detector.calibration.inputs import load_inputs
 from detector.classifiers.options import SpecOptions
+from detector.paths.bypass import BypassOptions, bypass, onto_boxed_hyperplane
+from detector.paths.chains import ChainOptions
 from detector.progress import Silence
-from detector.research.connectivity.bypass import BypassOptions, bypass, onto_boxed_hyperplane
-from detector.research.connectivity.chains import ChainOptions
 from detector.research.connectivity.choosing import correct_images, real_pairs
 from detector.research.connectivity.connecting import chains_of, connect_job
 from detector.shards.base import LocalRunner, Models
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from detector.classifiers.torch import TorchClassifier
-    from detector.research.connectivity.connecting import Pairs
+    from detector.paths.pairing import Pairs
 
 _BATCHES = (16, 64, 128)
 _ROUNDS = 3

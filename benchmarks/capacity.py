@@ -40,6 +40,7 @@ from detector.bundle import read_bundle
 from detector.calibration.options import CalibrationOptions
 from detector.cli.demo_server import ServerProcess
 from detector.cli.errors import FAILURE
+from detector.cli.stopping import terminated_like_interrupted
 from detector.data.source import MAX_SET_BYTES
 from detector.detector import Detector
 from detector.engine.choice import EngineChoice
@@ -59,6 +60,7 @@ _WALKED = 64  # images
 _GRADED = 64  # images of a gradient step, as many as a shard of prototypes has
 
 
+@terminated_like_interrupted()
 def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

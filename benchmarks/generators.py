@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.serving import load
 from detector.cli.demo_server import ServerProcess
+from detector.cli.stopping import terminated_like_interrupted
 from loadtest.__main__ import LOCUSTFILE, shared_by
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def locust(target: str, material: list[str], callers: int, seconds: float, *furt
     }
 
 
+@terminated_like_interrupted()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)

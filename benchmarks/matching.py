@@ -17,8 +17,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from detector.classifiers.program import Program
 from detector.research.permutation.matching import MatchingOptions, match_weights
-from detector.research.permutation.program import Program
 from detector.research.permutation.tracing import derive_spec
 from detector.training.architectures import build_network
 from detector.training.trainer import drawn

@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks.arrivals import ANSWERED, CLIENTS, Outcome, command, counted, quantile, read
 from benchmarks.serving import load
 from detector.cli.demo_server import ServerProcess
+from detector.cli.stopping import terminated_like_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,7 @@ def roll(replicas: Sequence[Replica], pause: float) -> list[int]:
     return codes
 
 
+@terminated_like_interrupted()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)

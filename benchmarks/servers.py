@@ -36,6 +36,7 @@ from benchmarks.serving import load
 from detector.bundle import read_bundle
 from detector.classifiers.taps import remove_taps
 from detector.cli.demo_server import ServerProcess
+from detector.cli.stopping import terminated_like_interrupted
 from isthmus.inference.v2 import inference_pb2 as oip
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def logits(target: str, message: bytes) -> np.ndarray[Any, np.dtype[np.float32]]
     return np.frombuffer(reply.raw_output_contents[0], "<f4").reshape(tuple(reply.outputs[0].shape))
 
 
+@terminated_like_interrupted()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmarks.engines import bare_classifier, best_batch
 from detector.bundle import read_bundle
 from detector.cli.demo_server import ServerProcess
+from detector.cli.stopping import terminated_like_interrupted
 from detector.engine.fused import FusedEngine
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def idle_seconds(target: str, bundle: Bundle, threads: int, *, seconds: float, r
     return statistics.median(alone), statistics.median(longer)
 
 
+@terminated_like_interrupted()
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -29,6 +29,7 @@ from benchmarks.arrivals import ANSWERED, REFUSED, WRONG, Outcome, command, coun
 from benchmarks.serving import load
 from benchmarks.watching import Holdings
 from detector.cli.demo_server import ServerProcess
+from detector.cli.stopping import terminated_like_interrupted
 from loadtest.bars import Bar, bar_table
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def bars(steady: Sequence[Outcome], overload: Sequence[Outcome], alone: Sequence
     ]
 
 
+@terminated_like_interrupted()
 def main() -> None:
     """Print the table; exits with 1 where a bar does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)

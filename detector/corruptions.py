@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from detector.data.decode import decode_image, fit_pixels
 from detector.images import to_canonical, to_pixels
-from detector.paths import gaussian_blur
+from detector.paths.straight import gaussian_blur
 
 if TYPE_CHECKING:
     from collections.abc import Callable

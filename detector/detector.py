@@ -177,7 +177,7 @@ class Detector:
 
     def score_canonical(self, images: Float32Array) -> Detection:
         """Score images that are canonical already: float32 (N, channels, height, width) in [0, 1], N >= 1."""
-        found, strata = self._engine.evidence(images), self.bundle.parts.calibration.strata
+        found = self._engine.evidence(images)
         return Detection(
             predicted=found.profile.predicted,
             labels=tuple(self.bundle.manifest.labels[c] for c in found.profile.predicted),
@@ -186,7 +186,7 @@ class Detector:
             verdicts=self.bundle.manifest.rates.verdicts(found.p_values),
             barrier_heights=found.barriers.heights,
             barrier_gaps=found.barriers.gaps,
-            strata=strata.of(found.profile.image_logits),
+            strata=found.strata,
             profile=found.profile,
         )
 

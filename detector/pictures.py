@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Float32Array
     from detector.detector import Detection
-    from detector.paths import Prototypes
+    from detector.paths.straight import Prototypes
 
 _MOST_CLASSES = 50
 _CLASSES_ABREAST = 10

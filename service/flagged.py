@@ -36,6 +36,7 @@ class FlaggedImage:
         p_value: 0..1.
         barrier_height: Nats; None where the bundle walks no path to a prototype.
         barrier_gap: Nats; likewise.
+        stratum: Of difficulty, in which the p-value was taken, 0 the easiest or the only one.
         withheld: Whether the caller got no prediction.
         bundle_digest: Of the detector that answered.
     """
@@ -51,6 +52,7 @@ class FlaggedImage:
     p_value: float
     barrier_height: float | None
     barrier_gap: float | None
+    stratum: int
     withheld: bool
     bundle_digest: str
 
@@ -109,6 +111,7 @@ def _evidence(part: Detection, row: int) -> dict[str, Any]:
         "p_value": float(part.p_values[row]),
         "barrier_height": _number(part.barrier_heights[row]),
         "barrier_gap": _number(part.barrier_gaps[row]),
+        "stratum": int(part.strata[row]),
     }
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from detector.html import Cell, element, page, table
-from detector.page_style import BASE_STYLE
+from detector.reporting.html import Cell, element, page, table
+from detector.reporting.page_style import BASE_STYLE
 from detector.verdicts import Verdict
 from detector.versions import project_version
 from service.history import EVERY_SECONDS, WINDOWS

@@ -88,6 +88,7 @@ OUTPUTS: Final[tuple[OutputTensor[Detection], ...]] = (
     _scalar("verdict", "INT64", lambda found: np.array([_LEVELS[verdict] for verdict in found.verdicts], "<i8")),
     _scalar("barrier_height", "FP32", lambda found: found.barrier_heights.astype("<f4")),
     _scalar("barrier_gap", "FP32", lambda found: found.barrier_gaps.astype("<f4")),
+    _scalar("stratum", "INT64", lambda found: found.strata.astype("<i8")),
     _scalar(LABEL, _BYTES, lambda found: found.labels),
 )
 

@@ -35,14 +35,20 @@ SERVING = (
     "detector.data.decode",
     "detector.engine.choice",
     "detector.errors",
-    "detector.html",
     "detector.images",
-    "detector.page_style",
     "detector.profiles",
+    "detector.reporting.html",
+    "detector.reporting.page_style",
     "detector.verdicts",
     "detector.versions",
 )
 """All that the service may take from the detector; each of them leaves the offline packages unloaded."""
+
+RESEARCH = "detector.research"
+APPLIES_RESEARCH = {"cli", "research", "transfer"}
+"""All of the detector that may take from its research: the commands, and what carries a calibration across."""
+STARTED = {"detector.__main__", "service.probe"}
+"""Modules that are started and need not be imported: `python -m detector`, and what asks a container how it does."""
 
 
 def _sources(*folders: str) -> list[Path]:
@@ -100,6 +106,34 @@ def _says(call: ast.Call, keyword: str, *, value: bool) -> bool:
 @pytest.mark.parametrize("file", DETECTOR, ids=_named)
 def test_the_detector_knows_no_transport(file: Path) -> None:
     assert not _tops(file) & TRANSPORT
+
+
+@pytest.mark.parametrize("file", DETECTOR, ids=_named)
+def test_nothing_rests_on_research_but_what_applies_it(file: Path) -> None:
+    if file.relative_to(ROOT).parts[1] not in APPLIES_RESEARCH:
+        assert not [name for name in _imported(_tree(file)) if name.startswith(RESEARCH)]
+
+
+@pytest.mark.parametrize("file", _sources("detector/research"), ids=_named)
+def test_analyses_do_not_know_one_another(file: Path) -> None:
+    own = file.relative_to(ROOT / "detector" / "research").parts[0]
+    taken = {name.split(".")[2] for name in _imported(_tree(file)) if name.startswith(f"{RESEARCH}.")}
+    analyses = {folder.name for folder in (ROOT / "detector" / "research").iterdir() if folder.is_dir()}
+    assert not (taken & analyses) - {own}
+
+
+def test_there_is_no_module_that_nobody_needs() -> None:
+    needed = {name for file in _sources("detector", "service", "loadtest", "benchmarks") for name in _needed(file)}
+    modules = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in _sources("detector", "service")}
+    assert {name for name in modules - needed if not name.endswith("__init__")} == STARTED
+
+
+def _needed(file: Path) -> Iterator[str]:
+    """Every module that is imported by a file, also as a name of its package."""
+    yield from _imported(_tree(file))
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("file", SERVICE, ids=_named)

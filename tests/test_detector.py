@@ -16,7 +16,7 @@ from detector.embedded import LABELS, SPEC
 from detector.engine.choice import EngineChoice
 from detector.errors import BundleError, ClassifierMismatchError, InvalidInputError, IsthmusError, SettingsError
 from detector.images import to_canonical
-from detector.paths import barriers
+from detector.paths.straight import barriers
 from detector.scoring.one_class import fit_one_class
 from tests.service.support import python_environment
 from tests.support.bundles import DIGITS_PLAN, digits_onnx

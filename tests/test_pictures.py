@@ -10,7 +10,7 @@ from PIL import Image
 
 from detector import Detector
 from detector.images import to_canonical
-from detector.paths import Prototypes
+from detector.paths.straight import Prototypes
 from detector.pictures import PicturedImage, contact_sheet, labelled_sheet, path_profiles, score_histogram
 
 if TYPE_CHECKING:

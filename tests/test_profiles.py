@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from detector.engine.walker import PathWalker
-from detector.paths import Prototypes
+from detector.paths.straight import Prototypes
 from detector.profiles import (
     PathKind,
     PathPlan,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from detector.bundle.canaries import Canaries
     from detector.bundle.manifest import Manifest
     from detector.conformal import ConformalCalibration
-    from detector.paths import Prototypes
+    from detector.paths.straight import Prototypes
     from detector.tap_statistics import TapStatistics
 
 MANIFEST = "manifest.json"

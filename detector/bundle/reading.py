@@ -17,7 +17,7 @@ from detector.bundle.contents import Bundle, BundleParts
 from detector.bundle.manifest import Manifest
 from detector.conformal import ConformalCalibration
 from detector.errors import BundleIntegrityError, CalibrationError
-from detector.paths import Prototypes
+from detector.paths.straight import Prototypes
 from detector.strata import Strata
 from detector.tap_statistics import TapStatistics
 

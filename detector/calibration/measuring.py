@@ -29,7 +29,7 @@ from detector.canaries.making import make_canaries
 from detector.canaries.pool import REAL as CANDIDATES
 from detector.errors import CalibrationError
 from detector.images import to_canonical
-from detector.paths import Prototypes
+from detector.paths.straight import Prototypes
 from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart
 from detector.prototypes.quality import prototype_losses

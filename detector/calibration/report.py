@@ -6,8 +6,8 @@ import itertools
 from typing import TYPE_CHECKING
 
 from detector.calibration.tuning.report import recorded, tuning_body
-from detector.html import element, page, picture, table
 from detector.pictures import score_histogram
+from detector.reporting.html import element, page, picture, table
 from detector.reporting.style import STYLE
 
 if TYPE_CHECKING:

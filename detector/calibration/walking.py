@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.base import UInt8Array
-    from detector.paths import Prototypes
+    from detector.paths.straight import Prototypes
     from detector.profiles import PathPlan
     from detector.progress import Advance
     from detector.shards.base import Models, Shard

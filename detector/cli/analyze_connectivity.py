@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from detector.calibration.inputs import CalibrationInputs
 
 
+_DIGITS = "digits"
+
+
 class Device(StrEnum):
     """What gradients are computed on."""
 
@@ -46,7 +49,9 @@ class Device(StrEnum):
 
 
 def connectivity(  # noqa: PLR0917 - a command line is its options
-    out: Annotated[Path, panelled("The folder for report.html, connectivity.json, claims.md and arrays.", FROM)],
+    out: Annotated[
+        Path, panelled("The folder for report.html, connectivity.json, claims.md, charts and arrays.", FROM)
+    ],
     classifier: OptionalClassifierOption = None,
     images: OptionalImagesOption = None,
     gradients: GradientsOption = None,
@@ -91,8 +96,11 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
 
     Measures how the loss of a class behaves between two real images, a real and an adversarial one, and synthetic ones;
     moves paths around their barriers; and sets what comes out beside what the paper claims (arXiv 2409.05800), with
-    intervals. Without gradients the parts that need none are still done, and the report says what is missing. Ctrl-C is
+    intervals. Without --classifier and --images it takes a classifier of scikit-learn's digits, which it trains in
+    seconds. Without gradients the parts that need none are still done, and the report says what is missing. Ctrl-C is
     safe: run the same command again and it goes on from its finished work.
+
+    Example: isthmus analyze connectivity --out connectivity --quick
 
     Example: isthmus analyze connectivity --classifier model.onnx --images held-out.zip --out connectivity
     """
@@ -101,7 +109,7 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
             layout=layout, channel_order=channel_order, size=size, value_range=value_range, mean=mean, std=std
         )
         if (classifier is None) != (images is None):
-            raise typer.BadParameter("--classifier and --images go together: give both, or --barriers alone")
+            raise typer.BadParameter("--classifier and --images go together: give both, or neither for digits")
         files = _files(barriers or [])
         if device is not None and (ray or ray_address is not None):
             raise typer.BadParameter("--device chooses for this process; Ray's workers take the device they have")
@@ -109,20 +117,22 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
         # Only now, so that wrong options are told at once.
         import torch
 
-        from detector.research.connectivity.analysis import analyse
+        from detector.research.analysis import analyse
+        from detector.research.connectivity.analysis import KIND, needs_images, studies_of
         from detector.research.connectivity.options import ConnectivityOptions
+        from detector.research.facts import classifier_facts
 
         base = ConnectivityOptions.small() if quick else ConnectivityOptions()
         options = base.given(
             pairs=pairs, points=points, epsilon=epsilon, rounds=rounds, steps=steps, seed=seed, barriers=files
         )
+        names = studies or studies_of(given=classifier is not None or not files, published=bool(files))
         with Bars() as bars:
             if threads is not None:
                 torch.set_num_threads(threads)
-            inputs = (
-                None
-                if classifier is None or images is None
-                else given_inputs(
+            inputs: CalibrationInputs | None = None
+            if classifier is not None and images is not None:
+                inputs = given_inputs(
                     classifier,
                     images,
                     spec,
@@ -134,13 +144,17 @@ def connectivity(  # noqa: PLR0917 - a command line is its options
                     threads=threads,
                     progress=bars,
                 )
-            )
+            elif needs_images(names):
+                from detector.cli.digits import trained_digits
+
+                _, inputs = trained_digits(out / _DIGITS, taps=False, progress=bars)
             if inputs is not None and device is not None:
                 inputs = _on(inputs, device, bars)
             with spread(
                 inputs, ray=ray, address=ray_address, workers=ray_workers, threads=threads, progress=bars
             ) as runner:
-                found = analyse(inputs, options, out, bars, studies=studies or (), runner=runner)
+                facts = {"classifier": None} if inputs is None else classifier_facts(inputs)
+                found = analyse(KIND, options, out, bars, facts=facts, studies=names, inputs=inputs, runner=runner)
         tell(out, found)
 
 

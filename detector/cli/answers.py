@@ -32,6 +32,7 @@ class Answer:
         verdict: From the p-value; None with an error.
         barrier_height: Nats; NaN where the bundle walks no path to a prototype.
         barrier_gap: Nats; NaN likewise.
+        stratum: Of difficulty, in which the p-value was taken, 0 the easiest or the only one; None with an error.
         error: Why the image has no score.
     """
 
@@ -44,6 +45,7 @@ class Answer:
     verdict: Verdict | None = None
     barrier_height: float = math.nan
     barrier_gap: float = math.nan
+    stratum: int | None = None
     error: str | None = None
 
 
@@ -66,6 +68,7 @@ def of_detection(images: list[Given], detection: Detection) -> list[Answer]:
             verdict=detection.verdicts[row],
             barrier_height=float(detection.barrier_heights[row]),
             barrier_gap=float(detection.barrier_gaps[row]),
+            stratum=int(detection.strata[row]),
         )
         for row, image in enumerate(images)
     ]
@@ -87,4 +90,5 @@ def of_server(image: Given, scored: ScoredImage) -> Answer:
         verdict=scored.verdict,
         barrier_height=scored.barrier_height,
         barrier_gap=scored.barrier_gap,
+        stratum=scored.stratum,
     )

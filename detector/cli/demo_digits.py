@@ -11,12 +11,11 @@ from detector.attacks.libraries import library_available
 from detector.attacks.target import AttackTarget
 from detector.attacks.threat_models import cw, fgsm, pgd, pgd_l2, unconstrained
 from detector.calibration.attacking import attack_successfully
-from detector.calibration.inputs import load_inputs
 from detector.calibration.options import CalibrationOptions
 from detector.calibration.pipeline import calibrate
-from detector.classifiers.options import SpecOptions
+from detector.cli.digits import trained_digits
 from detector.detector import Detector
-from detector.embedded import EPOCHS, SPEC, build_embedded_default, one_torch_thread
+from detector.embedded import SPEC, one_torch_thread
 from detector.errors import BundleError, CalibrationError
 from detector.images import to_canonical, to_pixels
 
@@ -85,17 +84,8 @@ def build_demo(folder: Path, *, reuse: bool, progress: Progress) -> DemoDetector
         BundleError: Something that is no bundle is in the way.
     """
     bundle = folder / "bundle"
+    default, inputs = trained_digits(folder, progress=progress)
     with one_torch_thread():
-        with progress.stage("Training a classifier of digits", EPOCHS) as advance:
-            default = build_embedded_default(folder, on_progress=advance)
-        inputs = load_inputs(
-            default.classifier_file,
-            default.images_file,
-            spec=SpecOptions(),
-            gradients=default.gradients_file,
-            threads=1,
-            progress=progress,
-        )
         if not (reuse and _is_usable(bundle, inputs, progress)):
             calibrate(inputs, _OPTIONS, bundle, progress=progress, overwrite=True)
         samples = make_samples(default.test, inputs, progress)

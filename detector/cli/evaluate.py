@@ -192,10 +192,15 @@ def _serving(bundle: Path) -> Iterator[Query]:
 
     from detector.attacks.adaptive.square import QueryAnswer
     from detector.cli.demo_server import ServerProcess
+    from detector.cli.stopping import terminated_like_interrupted
     from service.client import Client
 
     log = bundle.with_name(f"{bundle.name}-server.log")
-    with ServerProcess(bundle, log, port=0, metrics_port=0) as server, Client(server.address) as client:
+    with (
+        terminated_like_interrupted(),
+        ServerProcess(bundle, log, port=0, metrics_port=0) as server,
+        Client(server.address) as client,
+    ):
 
         def ask(pixels: np.ndarray) -> QueryAnswer:
             answers = client.score(pixels, include_logits=True)

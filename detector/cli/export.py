@@ -32,8 +32,8 @@ def export(  # noqa: PLR0917 - a command line is its options
 
     The folder is a Triton model repository (the model, its config.pbtxt, the labels) with a KServe manifest beside it.
     The model is a plain ONNX file, too: images in; logits, score, p_value, verdict (0 benign, 1 suspect, 2
-    adversarial), barrier_height and barrier_gap out. The bundle is verified first, and what is written gives the
-    answers that `isthmus serve` gives.
+    adversarial), barrier_height, barrier_gap and stratum out. The bundle is verified first, and what is written gives
+    the answers that `isthmus serve` gives.
 
     Example: isthmus export bundle --out models && tritonserver --model-repository models
     """

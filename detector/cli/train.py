@@ -51,6 +51,20 @@ def train(  # noqa: PLR0917 - a command line is its options
     flips: Annotated[
         bool, panelled("Mirror half of the images, which writing does not bear.", _HOW, "--flips")
     ] = False,
+    adversarial: Annotated[
+        float | None,
+        panelled(
+            "Adversarial training: every batch is first moved against the classifier, each pixel by up to so many "
+            "255ths (8 is usual), a limit that rises over the first half of the training. Costs accuracy, and as many "
+            "times the training time as there are attack steps.",
+            _HOW,
+            min=0,
+            max=255,
+        ),
+    ] = None,
+    attack_steps: Annotated[
+        int | None, panelled("Gradient steps of each such attack; 1 if not given.", _HOW, min=1)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random start, the order of images and the choice of them.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of torch.")] = None,
 ) -> None:
@@ -72,6 +86,8 @@ def train(  # noqa: PLR0917 - a command line is its options
             )
         if start is not None and (size is not None or gray):
             raise typer.BadParameter("--size and --gray are for a new network; one that is trained further has its own")
+        if attack_steps is not None and adversarial is None:
+            raise typer.BadParameter("--attack-steps belongs to --adversarial")
         sides("--size", size)
         # Only now, so that wrong options are told at once.
         import torch
@@ -100,6 +116,8 @@ def train(  # noqa: PLR0917 - a command line is its options
                 weight_decay=weight_decay,
             ),
             augmentation=Augmentation(shift=shift, flips=flips),
+            adversarial=adversarial,
+            attack_steps=attack_steps or 1,
             seed=seed,
         )
         with Bars() as bars:

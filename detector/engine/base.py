@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from detector.bundle import Bundle
     from detector.classifiers.base import Float32Array
-    from detector.paths import Barriers
+    from detector.paths.straight import Barriers
     from detector.profiles import PathProfile
 
 
@@ -28,12 +28,14 @@ class Evidence:
         scores: float32 (N,), nats, >= 0; higher means more adversarial.
         p_values: float64 (N,) in (0, 1].
         barriers: On the paths to the prototypes of the predicted class.
+        strata: int64 (N,), the stratum of difficulty that the p-value was taken in, 0 the easiest or the only one.
     """
 
     profile: PathProfile
     scores: Float32Array
     p_values: NDArray[np.float64]
     barriers: Barriers
+    strata: NDArray[np.int64]
 
 
 class Engine(Protocol):

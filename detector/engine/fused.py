@@ -11,7 +11,7 @@ from detector.engine.base import Evidence
 from detector.engine.batches import FixedBatches, batch_sizes
 from detector.engine.fusing import names
 from detector.errors import ClassifierError, FusionError
-from detector.paths import Barriers
+from detector.paths.straight import Barriers
 from detector.profiles import PathProfile
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class FusedEngine:
             found[names.SCORE],
             found[names.P_VALUE],
             Barriers(found[names.BARRIER_HEIGHT], found[names.BARRIER_GAP]),
+            found[names.STRATUM],
         )
 
     def _run(self, images: Float32Array) -> dict[str, Any]:

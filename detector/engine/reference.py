@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from detector.classifiers.onnx import OnnxClassifier
 from detector.engine.base import Evidence, check_features
 from detector.engine.walker import PathWalker
-from detector.paths import barriers
+from detector.paths.straight import barriers
 from detector.scoring.features import profile_features
 from detector.scoring.runner import OnnxScorer
 
@@ -46,4 +46,5 @@ class ReferenceEngine:
             scores,
             calibration.p_values(scores, profile.predicted, difficulty),
             barriers(profile, self._parts.prototypes),
+            calibration.strata.of(profile.image_logits),
         )

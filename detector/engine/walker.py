@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.classifiers.base import Answers
-from detector.paths import interpolate, path_targets, view_images
+from detector.paths.straight import interpolate, path_targets, view_images
 from detector.profiles import PathProfile
 from detector.residuals import residual_statistics
 
 if TYPE_CHECKING:
     from detector.classifiers.base import Classifier, Float32Array
-    from detector.paths import Prototypes
+    from detector.paths.straight import Prototypes
     from detector.profiles import PathPlan
 
 _POINTS_AT_ONCE = 256  # bounds memory: points of a chunk are all held as images

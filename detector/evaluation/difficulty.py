@@ -157,11 +157,6 @@ def difficulty_rows(
     return rows
 
 
-def worst_rate(result: DifficultyResult) -> RealisedRate:
-    """The highest rate of false alarms of any bin, at the SUSPECT rate."""
-    return max((row.suspect for row in result.rows), key=lambda rate: rate.rate)
-
-
 def _caught(p_values: NDArray[np.float64], rate: float) -> RealisedRate | None:
     return count(p_values <= rate) if len(p_values) else None
 

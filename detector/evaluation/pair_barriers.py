@@ -15,9 +15,9 @@ import numpy as np
 
 from detector.errors import DataError
 from detector.metrics import auroc
-from detector.research.connectivity.curves import loss_curves
-from detector.research.connectivity.pairing import class_pairs, of_class
-from detector.research.connectivity.samples import BarrierSample
+from detector.paths.curves import loss_curves
+from detector.paths.pairing import class_pairs, of_class
+from detector.paths.samples import BarrierSample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

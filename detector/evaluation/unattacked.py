@@ -10,7 +10,7 @@ from detector.corruptions import levels
 from detector.data.decode import fit_pixels
 from detector.errors import DataError
 from detector.images import to_canonical
-from detector.research.connectivity.pairing import class_pairs
+from detector.paths.pairing import class_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

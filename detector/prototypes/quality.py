@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from detector.descent import mean_variation
 from detector.profiles import path_losses
 
 if TYPE_CHECKING:
@@ -36,6 +38,5 @@ def roughness(images: Float32Array) -> Float32Array:
     Returns:
         float32 (...), in pixel units, 0 (flat) to 1.
     """
-    across = np.abs(np.diff(images, axis=-1)).mean(axis=(-3, -2, -1))
-    down = np.abs(np.diff(images, axis=-2)).mean(axis=(-3, -2, -1))
-    return ((across + down) / 2).astype(np.float32)
+    each = mean_variation(torch.from_numpy(images.reshape(-1, *images.shape[-3:])))
+    return each.numpy().reshape(images.shape[:-3])

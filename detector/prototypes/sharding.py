@@ -26,7 +26,7 @@ def synthesis_job(
     Args:
         classifier: Differentiable; the shards use that of their own process.
         options: How; `options.batch` prototypes are a shard.
-        class_means: As for `synthesise`.
+        class_means: As for `PrototypeBatches`.
 
     Raises:
         CalibrationError: Class means are wanted and missing.

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from detector.descent import mean_variation
 from detector.errors import CalibrationError
-from detector.paths import Prototypes
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
-from detector.prototypes.smoothness import mean_variation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,40 +93,6 @@ class PrototypeBatches:
         if self._options.start is PrototypeStart.CLASS_MEAN and self._means is not None:
             return torch.from_numpy(self._means[classes])
         return torch.tensor(_MID_GREY)
-
-
-def synthesise(
-    classifier: TorchClassifier,
-    options: SynthesisOptions,
-    *,
-    class_means: Float32Array | None = None,
-    on_progress: Callable[[int], None] | None = None,
-) -> Prototypes:
-    """Make prototypes of every class.
-
-    Args:
-        classifier: Differentiable.
-        options: How.
-        class_means: float32 (classes, channels, height, width), for `PrototypeStart.CLASS_MEAN`.
-        on_progress: Told the number of Adam steps done since it was told last, per prototype batch.
-
-    Returns:
-        The prototypes, with their losses.
-
-    Raises:
-        CalibrationError: Class means are wanted and missing.
-        GradientsUnavailableError: The classifier has no gradient.
-    """
-    batches = PrototypeBatches(classifier.spec, len(classifier.labels), options, class_means)
-    parts = [optimised(classifier, batches.batch(i), options, on_progress) for i in range(len(batches))]
-    images, losses = (np.concatenate(each) for each in zip(*parts, strict=True))
-    shape = (len(classifier.labels), options.per_class)
-    return Prototypes(images.reshape(*shape, *classifier.spec.shape), losses.reshape(shape))
-
-
-def synthesis_steps(classes: int, options: SynthesisOptions) -> int:
-    """The most Adam steps `synthesise` takes, counted per prototype batch."""
-    return -(-classes * options.per_class // options.batch) * options.steps
 
 
 def optimised(

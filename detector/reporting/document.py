@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detector.html import element, page
+from detector.reporting.html import element, page
 from detector.reporting.style import STYLE
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from detector.html import element
-from detector.page_style import PALETTE
+from detector.reporting.html import element
+from detector.reporting.page_style import PALETTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

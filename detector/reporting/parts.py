@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector.html import Cell, element, table
 from detector.reporting import numbers
+from detector.reporting.html import Cell, element, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from detector.page_style import BASE_STYLE
+from detector.reporting.page_style import BASE_STYLE
 
 STYLE: Final = (
     BASE_STYLE

@@ -11,9 +11,9 @@ import numpy as np
 
 from detector.errors import AnalysisError, IsthmusError, ScaleOutError
 from detector.folders import write_files
-from detector.html import element, joined
 from detector.reporting.document import document
 from detector.reporting.drawing import standalone
+from detector.reporting.html import element, joined
 from detector.reporting.parts import Section, paragraph
 from detector.research.claims import claims_markdown, claims_table
 from detector.research.studies import Study, Workplace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector.html import element
+from detector.reporting.html import element
 from detector.reporting.parts import answer, wide, words
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ normalisation, as in ``resnet20-16-layernorm``. A name says all there is to know
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,13 +20,13 @@ from detector.training.layers import (
     convolution,
     halving,
 )
+from detector.training.naming import NetworkName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MAX_WIDTH: Final = 65_536
 MAX_DEPTH: Final = 1_000
-_NAME: Final = re.compile(r"([a-z]+)(\d*)((?:-\d+)+)(?:-([a-z]+))?")
 _SEGMENTS: Final = 3
 _SHALLOWEST: Final = 8
 
@@ -85,23 +84,22 @@ def check_network(name: str) -> None:
 def _parsed(
     name: str, shape: tuple[int, int, int], classes: int
 ) -> tuple[Callable[[_Wanted], list[nn.Module]], _Wanted]:
-    match = _NAME.fullmatch(name)
-    if match is None or match[1] not in _FAMILIES or (match[4] and match[4] not in set(Norm)):
+    given = NetworkName.parse(name)
+    if given is None or given.family not in _FAMILIES or (given.norm and given.norm not in set(Norm)):
         raise AnalysisError(
             f"no network is called {name!r}; such as mlp-256-256, cnn-16-32, flatcnn-16-32, resnet20-16, resmlp4-64, "
             f"with {', '.join(Norm)} behind another '-' where it is not the usual one"
         )
-    build, usual, deep = _FAMILIES[match[1]]
-    widths = tuple(map(int, match[3].split("-")[1:]))
-    depth = int(match[2] or 0)
-    if deep != bool(match[2]) or (deep and len(widths) > 1):
+    build, usual, deep = _FAMILIES[given.family]
+    widths, depth = given.widths, given.depth or 0
+    if deep != (given.depth is not None) or (deep and len(widths) > 1):
         wanted = "a depth and one width, as in {}8-16" if deep else "widths and no depth, as in {}-16-32"
-        raise AnalysisError(f"{name!r}: it takes {wanted.format(match[1])}")
+        raise AnalysisError(f"{name!r}: it takes {wanted.format(given.family)}")
     if not all(1 <= width <= MAX_WIDTH for width in widths) or (deep and not 1 <= depth <= MAX_DEPTH):
         raise AnalysisError(f"{name!r}: widths must lie in 1..{MAX_WIDTH}, a depth in 1..{MAX_DEPTH}")
-    if match[1] == "resnet" and (depth < _SHALLOWEST or depth % (2 * _SEGMENTS) != 2):  # noqa: PLR2004 - 6n + 2
+    if given.family == "resnet" and (depth < _SHALLOWEST or depth % (2 * _SEGMENTS) != 2):  # noqa: PLR2004 - 6n + 2
         raise AnalysisError(f"{name!r}: such a network has 8, 14, 20, ... layers")
-    return build, _Wanted(widths, depth, Norm(match[4]) if match[4] else usual, shape, classes)
+    return build, _Wanted(widths, depth, Norm(given.norm) if given.norm else usual, shape, classes)
 
 
 def _mlp(wanted: _Wanted) -> list[nn.Module]:
@@ -161,3 +159,5 @@ _FAMILIES: Final[dict[str, tuple[Callable[[_Wanted], list[nn.Module]], Norm, boo
     "resnet": (_resnet, Norm.BATCH, True),
     "resmlp": (_residual_mlp, Norm.LAYER, True),
 }
+OF_WIDTHS: Final = frozenset(family for family, (_, _, deep) in _FAMILIES.items() if not deep)
+"""Families whose names hold no depth: it is the number of their widths."""

@@ -14,7 +14,7 @@ from detector.shards.stages import StageStore
 from detector.training.classifiers import FineTuning, accuracy, fine_tuned, from_scratch, keep_classifier
 from detector.training.data import LabelledImages
 from detector.training.kinds import ScheduleKind
-from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
+from detector.training.plan import Adversary, Augmentation, Optimiser, Schedule, TrainingPlan
 from detector.training.recipe import TrainingRecipe
 from detector.versions import tool_versions
 
@@ -44,6 +44,9 @@ class Wanted:
         batch: Images of a step.
         optimiser: Whose steps.
         augmentation: How images are changed.
+        adversarial: Most by which images are moved against the classifier while it learns, in 255ths, reached half-way
+            through; None leaves them.
+        attack_steps: Gradient steps of each such attack.
         seed: Of a random start, the order of images and the choice of them.
 
     Raises:
@@ -61,6 +64,8 @@ class Wanted:
     batch: int = 128
     optimiser: Optimiser
     augmentation: Augmentation
+    adversarial: float | None = None
+    attack_steps: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -74,12 +79,17 @@ class Wanted:
     def plan(self, images: int) -> TrainingPlan:
         """How so many images are trained on: one cycle of the rate for a new network, else half a cosine."""
         kind = ScheduleKind.ONE_CYCLE if self.start is None else ScheduleKind.COSINE
+        steps = self.epochs * -(-images // self.batch)
+        adversary = None
+        if self.adversarial is not None:
+            adversary = Adversary(level=self.adversarial, steps=self.attack_steps, ramp=steps // 2)
         return TrainingPlan(
             optimiser=self.optimiser,
             schedule=Schedule(kind=kind),
-            steps=self.epochs * -(-images // self.batch),
+            steps=steps,
             batch=self.batch,
             augmentation=self.augmentation,
+            adversary=adversary,
         )
 
 

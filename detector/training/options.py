@@ -58,6 +58,11 @@ class PlanOptions:
         """Steps of one epoch on some images."""
         return -(-len(images) // self.batch)
 
+    @property
+    def doubling_epochs(self) -> tuple[int, ...]:
+        """Epochs 0, 1, 2, 4, ... and the last: where training is looked at that changes most at its start."""
+        return tuple(sorted({0, self.epochs, *(2**power for power in range(self.epochs.bit_length()))}))
+
     def plan(self, images: LabelledImages) -> TrainingPlan:
         """How networks are trained on some images.
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 10_000_000
 MAX_BATCH = 65_536
+MAX_LEVEL = 255
+MAX_ATTACK_STEPS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,39 @@ class Augmentation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adversary:
+    """Who moves images against the network while it learns.
+
+    Args:
+        level: Most by which a pixel is changed (L-infinity), in 255ths of the range from black to white: above 0, at
+            most 255.
+        steps: Gradient steps of each attack, from a random start; each takes a forward and a backward pass more.
+        ramp: Steps of the training over which the level rises evenly from nothing; 0 for none. Without one, a network
+            that withstood nothing before may fall to the same answer for every image, and stay there.
+
+    Raises:
+        AnalysisError: A value is out of range.
+    """
+
+    level: float
+    steps: int = 1
+    ramp: int = 0
+
+    def __post_init__(self) -> None:
+        if self.ramp < 0:
+            raise AnalysisError(f"training: an adversary's ramp must not be negative, not {self.ramp}")
+        if not 0 < self.level <= MAX_LEVEL or not 1 <= self.steps <= MAX_ATTACK_STEPS:
+            raise AnalysisError(
+                f"training: an adversary's level must lie in 0..{MAX_LEVEL} (above 0), its steps in "
+                f"1..{MAX_ATTACK_STEPS}, not {self.level} and {self.steps}"
+            )
+
+    def level_at(self, step: int) -> float:
+        """The level at a step of the training, the first being 0; in 255ths."""
+        return self.level * min(1.0, (step + 1) / self.ramp) if self.ramp else self.level
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
     """How a network is trained.
 
@@ -122,6 +157,7 @@ class TrainingPlan:
         batch: Examples of a step.
         sampling: Which examples.
         augmentation: How images are changed.
+        adversary: Who moves them then against the network; None for nobody.
 
     Raises:
         AnalysisError: A value is out of range.
@@ -133,6 +169,7 @@ class TrainingPlan:
     batch: int = 128
     sampling: Sampling = Sampling.EPOCHS
     augmentation: Augmentation = field(default_factory=Augmentation)
+    adversary: Adversary | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS or not 1 <= self.batch <= MAX_BATCH:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from detector.errors import AnalysisError
+from detector.training.adversarial import attacked
 from detector.training.augmentation import augmented
 from detector.training.kinds import Sampling
 from detector.training.plan import set_step_size, step_sizes
@@ -66,7 +67,8 @@ class Training:
         encode: From images in [0, 1] to what the module takes, after augmentation; None for a module that takes them.
 
     Raises:
-        AnalysisError: There is no example, or not one target for each, or images are to be augmented that are none.
+        AnalysisError: There is no example, or not one target for each, or what is no image is to be augmented or
+            attacked.
     """
 
     def __init__(
@@ -84,8 +86,11 @@ class Training:
             raise AnalysisError(
                 f"training: {len(inputs)} examples and {len(targets)} targets; one for each is expected"
             )
-        if inputs.ndim != 4 and (plan.augmentation.shift or plan.augmentation.flips):  # noqa: PLR2004 - (N, C, H, W)
-            raise AnalysisError(f"training: only images can be augmented, not inputs of shape {tuple(inputs.shape)}")
+        changed = plan.augmentation.shift or plan.augmentation.flips or plan.adversary
+        if inputs.ndim != 4 and changed:  # noqa: PLR2004 - (N, C, H, W)
+            raise AnalysisError(
+                f"training: only images can be augmented or attacked, not inputs of shape {tuple(inputs.shape)}"
+            )
         self.module = module
         self.plan = plan
         self.step = 0
@@ -138,11 +143,19 @@ class Training:
         if inputs.dtype is torch.uint8:
             inputs = inputs.float() / _LEVELS
         inputs = augmented(inputs, self.plan.augmentation, self._generator)
-        inputs = self._encode(inputs) if self._encode else inputs
         targets = self._targets[rows.to(self._targets.device)].to(self._device)
+
+        def loss_of(images: Tensor) -> Tensor:
+            return self._objective(self.module(self._encode(images) if self._encode else images), targets)
+
+        if adversary := self.plan.adversary:
+            level = adversary.level_at(self.step)
+            inputs = attacked(
+                self.module, inputs, loss_of, level=level, steps=adversary.steps, generator=self._generator
+            )
         set_step_size(self._optimiser, self._sizes[self.step])
         self._optimiser.zero_grad()
-        loss = self._objective(self.module(inputs), targets)
+        loss = loss_of(inputs)
         torch.autograd.backward(loss)
         self._optimiser.step()
         self.step += 1

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from detector.calibration.inputs import CalibrationInputs
     from detector.calibration.split import Split
+    from detector.classifiers.program import Program, State
     from detector.progress import Progress
     from detector.research.permutation.barriers import Barrier
-    from detector.research.permutation.program import Program
-    from detector.research.permutation.spec import PermutationSpec, State
+    from detector.research.permutation.spec import PermutationSpec
     from detector.transfer.inputs import TransferInputs
     from detector.transfer.options import TransferOptions
 

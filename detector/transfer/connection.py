@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Classifier, Float32Array
     from detector.classifiers.torch import TorchClassifier
     from detector.metrics import Estimate
-    from detector.paths import Prototypes
+    from detector.paths.straight import Prototypes
     from detector.transfer.alignment import Alignment, FunctionBarrier
     from detector.transfer.measuring import TransferMeasurements
 

@@ -14,7 +14,7 @@ from detector.engine.base import check_features
 from detector.engine.walker import PathWalker
 from detector.errors import BundleError
 from detector.images import to_canonical
-from detector.paths import Prototypes, barriers
+from detector.paths.straight import Prototypes, barriers
 from detector.profiles import PathKind
 from detector.prototypes.quality import prototype_losses
 from detector.scoring.features import profile_features

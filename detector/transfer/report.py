@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.html import element, joined
 from detector.reporting import numbers
 from detector.reporting.boxes import quantile_boxes
 from detector.reporting.document import document
 from detector.reporting.drawing import INK, SERIES, chart, figure
+from detector.reporting.html import element, joined
 from detector.reporting.parts import Section, answer, paragraph, row_head, wide, words
 from detector.transfer.decision import Choice
 from detector.transfer.evidence import Finding, Subject
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-    from detector.html import Cell
     from detector.metrics import RealisedRate
+    from detector.reporting.html import Cell
     from detector.transfer.decision import Decision
     from detector.transfer.evidence import Evidence
     from detector.transfer.measuring import TransferMeasurements

@@ -42,6 +42,7 @@ def test_one_command_leaves_a_report_and_figures(
     assert "studies     published, bypass" in done.stdout
     assert str(out / "report.html") in done.stdout
     assert (out / "report.html").is_file()
+    assert {path.name for path in out.glob("bypass-*.svg")} == {"bypass-connected.svg", "bypass-heights.svg"}
 
 
 def test_published_statistics_need_no_classifier(isthmus: Isthmus, published: Path, tmp_path: Path) -> None:
@@ -51,15 +52,34 @@ def test_published_statistics_need_no_classifier(isthmus: Isthmus, published: Pa
     assert sorted(path.name for path in out.iterdir()) == [
         "claims.md",
         "connectivity.json",
+        "published-ends.svg",
+        "published-gaps.svg",
         "published.npz",
         "report.html",
     ]
 
 
+def test_without_a_classifier_one_of_digits_is_trained(isthmus: Isthmus, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    few = ("--quick", "--pairs", 4, "--points", 5, "--threads", 1, "--steps", 2, "--studies", "bypass")
+    done = isthmus("analyze", "connectivity", "--out", out, *few)
+    assert done.exit_code == 0, done.output
+    facts = json.loads((out / "connectivity.json").read_text())["facts"]
+    assert "digits.onnx" in facts["classifier"]
+    assert facts["images"] == 900
+    assert (out / "digits" / "digits.pt2").is_file()
+
+
+def test_what_needs_no_classifier_trains_none_of_digits(isthmus: Isthmus, tmp_path: Path) -> None:
+    done = isthmus("analyze", "connectivity", "--out", tmp_path, "--studies", "published")
+    assert done.exit_code == 1
+    assert "published: " in done.stderr
+    assert not (tmp_path / "digits").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "code", "reason"),
     [
-        ((), 1, "pass --classifier and --images, or --barriers"),
         (("--classifier", "model.onnx"), 2, "go together"),
         (("--barriers", "file.csv"), 2, "KIND=FILE is expected"),
         (("--barriers", "a=b", "--barriers", "a=c"), 2, "given twice"),

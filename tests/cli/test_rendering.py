@@ -16,6 +16,7 @@ GOOD = Answer(
     probability=0.5,
     score=2.0,
     p_value=0.01,
+    stratum=4,
     verdict=Verdict.SUSPECT,
 )
 BAD = Answer(image="bad.png", error="is empty")
@@ -41,6 +42,7 @@ def test_json_has_null_for_what_is_not_known() -> None:
         "verdict": "SUSPECT",
         "barrier_height": None,
         "barrier_gap": None,
+        "stratum": 4,
         "error": None,
     }
     assert {name: value for name, value in bad.items() if value is not None} == {
@@ -55,9 +57,9 @@ def test_no_answers_are_an_empty_array() -> None:
 
 def test_csv_quotes_and_leaves_empty() -> None:
     assert rendered(OutputFormat.CSV, GOOD, BAD).splitlines() == [
-        "image,label,prediction,probability,score,p_value,verdict,barrier_height,barrier_gap,error",
-        '"odd, ""name"".png",3,8,0.5,2.0,0.01,SUSPECT,,,',
-        "bad.png,,,,,,,,,is empty",
+        "image,label,prediction,probability,score,p_value,verdict,barrier_height,barrier_gap,stratum,error",
+        '"odd, ""name"".png",3,8,0.5,2.0,0.01,SUSPECT,,,4,',
+        "bad.png,,,,,,,,,,is empty",
     ]
 
 

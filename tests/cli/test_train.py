@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
-from detector.training.classifiers import MODEL
+from detector.training.classifiers import FACTS, MODEL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,17 @@ def test_a_classifier_is_trained_and_then_trained_further(
     assert told.exit_code == 0, told.stderr
     assert "before" in told.stdout
     assert "accuracy" in told.stdout
+    assert json.loads((tmp_path / "more" / FACTS).read_text())["plan"]["adversary"] is None
+
+
+def test_a_classifier_is_trained_further_on_attacked_images(
+    isthmus: Isthmus, digits: EmbeddedDefault, tmp_path: Path
+) -> None:
+    given = ("--images", digits.images_file, "--from", digits.gradients_file, "--epochs", 1, "--limit", 300)
+    told = isthmus("train", *given, "--adversarial", 16, "--attack-steps", 2, "--out", tmp_path / "robust")
+    assert told.exit_code == 0, told.stderr
+    facts = json.loads((tmp_path / "robust" / FACTS).read_text())
+    assert facts["plan"]["adversary"] == {"level": 16.0, "steps": 2, "ramp": 1}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +50,7 @@ def test_a_classifier_is_trained_and_then_trained_further(
         (("--from", "a.pt2", "--architecture", "mlp-8"), "give --from"),
         (("--from", "a.pt2", "--size", "8x8"), "--size and --gray are for a new network"),
         (("--architecture", "mlp-8", "--size", "8"), "HEIGHTxWIDTH expected"),
+        (("--architecture", "mlp-8", "--attack-steps", "2"), "--attack-steps belongs to --adversarial"),
     ],
 )
 def test_wrong_options_are_told_at_once(given: tuple[str, ...], reason: str, isthmus: Isthmus, tmp_path: Path) -> None:

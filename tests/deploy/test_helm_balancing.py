@@ -12,8 +12,8 @@ import pytest
 from isthmus.v1 import detector_pb2 as pb
 from isthmus.v1 import detector_pb2_grpc
 from service.server import RunningServer
-from service.testing import BrightnessScorer
 from tests.service.support import settings_for_tests
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

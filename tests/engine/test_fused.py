@@ -226,7 +226,7 @@ def test_the_graph_takes_pixels_as_callers_have_them(layout: Layout, dtype: Pixe
     if layout is Layout.NCHW:
         images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     found = _bare(fuse(bundle, form=PixelForm(dtype, layout)), images)
-    assert list(found) == ["logits", "score", "p_value", "verdict", "barrier_height", "barrier_gap"]
+    assert list(found) == ["logits", "score", "p_value", "verdict", "barrier_height", "barrier_gap", "stratum"]
     np.testing.assert_allclose(found["logits"], wanted.profile.image_logits, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found["score"], wanted.scores, rtol=1e-4, atol=1e-4)
     rates = bundle.manifest.rates

@@ -137,17 +137,24 @@ def test_both_engines_agree_on_images(proxy: Proxy) -> None:
     np.testing.assert_allclose(fused.scores, plain.scores, rtol=1e-4, atol=1e-4)
     # A score may round to the other side of a calibration score.
     np.testing.assert_allclose(fused.p_values, plain.p_values, atol=0.03)
-    calibration = bundle.parts.calibration
-    numbers = calibration.strata.numbers(calibration.strata.difficulty(plain.profile.image_logits))
-    assert len(np.unique(numbers)) == 4
+    np.testing.assert_array_equal(fused.strata, plain.strata)
+    assert len(np.unique(plain.strata)) == 4
 
 
 def test_the_exported_graph_judges_by_strata_in_a_bare_runtime() -> None:
     bundle, classifier = _stratified(Proxy.MARGIN)
     images = noise(60, RGB, seed=8)
     wanted = ReferenceEngine(bundle, classifier).evidence(images)
-    (found,) = open_session(fuse(bundle), threads=1).runtime.run(["p_value"], {"images": images})
+    found, strata = open_session(fuse(bundle), threads=1).runtime.run(["p_value", "stratum"], {"images": images})
     np.testing.assert_allclose(found, wanted.p_values, atol=0.03)
+    np.testing.assert_array_equal(strata, wanted.strata)
     calibration = bundle.parts.calibration
     undivided = ConformalCalibration(calibration.scores, calibration.classes, calibration.prior_strength)
     assert np.abs(undivided.p_values(wanted.scores, wanted.profile.predicted) - wanted.p_values).max() > 0.1
+
+
+def test_of_one_stratum_every_image_is_in_it() -> None:
+    bundle, classifier = wrapped(chain([6, 5]), RGB, PLAN)
+    images = noise(3, RGB, seed=8)
+    for engine in (FusedEngine(bundle, threads=1), ReferenceEngine(bundle, classifier)):
+        assert engine.evidence(images).strata.tolist() == [0, 0, 0]

@@ -11,7 +11,7 @@ from detector.classifiers.loading import load_classifier, tapped
 from detector.embedded import SPEC
 from detector.engine.walker import PathWalker
 from detector.images import to_canonical
-from detector.paths import Prototypes, gaussian_blur
+from detector.paths.straight import Prototypes, gaussian_blur
 from detector.profiles import PathKind, PathPlan, PathTarget, View
 from tests.support.bundles import DIGITS_PLAN, digits_onnx
 from tests.support.formulas import FormulaClassifier, one_pixel

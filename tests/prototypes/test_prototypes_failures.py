@@ -8,8 +8,8 @@ import pytest
 from detector.errors import CalibrationError
 from detector.prototypes.medoids import medoids
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
-from detector.prototypes.synthesis import synthesise
 from tests.support.bundles import digits_torch
+from tests.support.synthesis import synthesise
 
 if TYPE_CHECKING:
     from detector.embedded import EmbeddedDefault

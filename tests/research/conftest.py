@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from detector.research.connectivity.analysis import analyse
+from tests.support.analysing import analysed_connectivity
 from tests.support.calibrating import Recorder, digits_inputs
 from tests.support.connecting import OPTIONS
 
@@ -27,4 +27,4 @@ def inputs(digits: EmbeddedDefault) -> CalibrationInputs:
 def analysed(inputs: CalibrationInputs, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Analysis]:
     """The folder of an analysis of the digits, and what it found: pairs and bypasses."""
     out = tmp_path_factory.mktemp("connectivity")
-    return out, analyse(inputs, OPTIONS, out, Recorder(), studies=["pairs", "bypass"])
+    return out, analysed_connectivity(inputs, OPTIONS, out, Recorder(), studies=["pairs", "bypass"])

@@ -7,8 +7,8 @@ import pytest
 
 from service.client import AsyncClient
 from service.server import RunningServer
-from service.testing import BrightnessScorer
 from tests.service.support import StartServer, settings_for_tests
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from service.server import RunningServer
 from service.settings import ServiceSettings, load_settings
-from service.testing import BrightnessScorer
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from detector import Detection

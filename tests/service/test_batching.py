@@ -12,8 +12,8 @@ from detector.errors import DeadlineError, NotReadyError, OverloadedError
 from detector.images import to_canonical
 from service.batching import MicroBatcher
 from service.callers import Caller, Priority
-from service.testing import BrightnessScorer
 from tests.service.support import WARM_UP_BATCHES, GatedScorer, random_pixels
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,9 +11,9 @@ from detector.bundle import read_bundle, write_bundle
 from detector.errors import ClassifierMismatchError
 from service.client import AsyncClient
 from service.server import RunningServer
-from service.testing import BrightnessScorer
 from tests.service.support import WARM_UP_BATCHES, GatedScorer, StartServer, settings_for_tests
 from tests.service.test_metrics import FLAT, Page, shows
+from tests.support.brightness import BrightnessScorer
 from tests.support.flips import LOW_EXPONENT, SIGN, with_flipped_bit
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from detector.classifiers.base import ChannelOrder, ImageSpec
 from detector.images import to_canonical
 from detector.verdicts import Verdict
 from service.client import AsyncClient, Client
-from service.testing import BrightnessScorer
 from tests.service.support import StartServer, random_pixels
+from tests.support.brightness import BrightnessScorer
 from tests.support.pictures import encoded
 
 if TYPE_CHECKING:

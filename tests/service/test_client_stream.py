@@ -12,8 +12,8 @@ import pytest
 from detector.errors import InvalidInputError, LimitExceededError, NotReadyError, ServiceFailedError
 from service.client import AsyncClient, Client
 from service.server import RunningServer
-from service.testing import BrightnessScorer
 from tests.service.support import GatedScorer, random_pixels, settings_for_tests
+from tests.support.brightness import BrightnessScorer
 from tests.support.pictures import encoded
 
 if TYPE_CHECKING:

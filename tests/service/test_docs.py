@@ -13,10 +13,10 @@ from isthmus.v1 import detector_pb2 as pb
 from service.canaries import CanaryMetrics
 from service.metrics import AuditMetrics, GuardMetrics, ReloadMetrics, RpcMetrics, new_registry, show_readiness
 from service.settings import CONFIG_VARIABLE, ENV_PREFIX, ServiceSettings
-from service.testing import BrightnessScorer
 from service.upstream_metrics import UpstreamMetrics
 from tests.service.support import ROOT, settings_for_tests
 from tests.service.test_metrics import shown
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor

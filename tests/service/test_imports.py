@@ -7,7 +7,7 @@ from tests.service.support import run_python
 OFFLINE_ONLY = ("torch", "torchvision", "sklearn", "matplotlib", "onnx", "skl2onnx", "art")
 
 
-@pytest.mark.parametrize("module", ["service.server", "service.client", "service.testing"])
+@pytest.mark.parametrize("module", ["service.server", "service.client", "tests.support.brightness"])
 def test_importing_the_service_leaves_offline_packages_unloaded(module: str) -> None:
     program = f"import {module}, sys; print([name for name in {OFFLINE_ONLY} if name in sys.modules])"
     found = run_python(program)

@@ -20,8 +20,8 @@ from detector.classifiers.base import OutputKind
 from detector.images import to_canonical
 from isthmus.inference.v2 import inference_pb2 as oip
 from service.tensors import classifier_outputs_of
-from service.testing import BrightnessScorer
 from tests.service.support import GatedScorer, python_environment, random_pixels
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.service.support import StartServer
 
 PIXELS = random_pixels(3, 8, 8, 3)
-NAMES = ["brightness", "logits", "score", "p_value", "verdict", "barrier_height", "barrier_gap", "label"]
+NAMES = ["brightness", "logits", "score", "p_value", "verdict", "barrier_height", "barrier_gap", "stratum", "label"]
 _DTYPES: dict[str, Any] = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8"}
 CLIENT = Path(__file__).with_name("oip_client.py")
 
@@ -90,6 +90,7 @@ async def test_it_answers_what_the_native_api_answers(channel: grpc.aio.Channel,
     assert found["verdict"].tolist() == [list(Verdict).index(image.verdict) for image in native if image.verdict]
     np.testing.assert_allclose(found["barrier_height"], [image.barrier_height for image in native], rtol=1e-6)
     np.testing.assert_allclose(found["barrier_gap"], [image.barrier_gap for image in native], rtol=1e-6)
+    assert found["stratum"].tolist() == [image.stratum for image in native]
     assert found["label"] == [image.label for image in native]
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from isthmus.inference.v2 import inference_pb2 as oip
 from service.server import RunningServer
-from service.testing import BrightnessScorer
 from tests.service.support import GatedScorer, random_pixels, settings_for_tests
 from tests.service.test_inference import PIXELS, _files, _png, _typed, call, infer
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

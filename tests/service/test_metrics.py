@@ -18,8 +18,8 @@ from detector.errors import DeadlineError, InvalidInputError, OverloadedError
 from service.client import AsyncClient
 from service.metrics import MAX_CLASS_LABELS, GuardMetrics
 from service.server import RunningServer
-from service.testing import BrightnessBundle, BrightnessScorer
 from tests.service.support import WARM_UP_BATCHES, GatedScorer, StartServer, random_pixels, settings_for_tests
+from tests.support.brightness import BrightnessBundle, BrightnessScorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ from PIL import Image
 from detector.errors import InvalidInputError
 from service.client import AsyncClient
 from service.server import RunningServer
-from service.testing import BrightnessBundle, BrightnessScorer
 from tests.service.support import StartServer, random_pixels, settings_for_tests
 from tests.service.test_metrics import FLAT, NOISE
+from tests.support.brightness import BrightnessBundle, BrightnessScorer
 from tests.support.browser import DARK, browse
 from tests.support.pages import Page, read_page
 

@@ -11,9 +11,9 @@ import pytest
 from detector.errors import BundleIntegrityError
 from service.client import AsyncClient
 from service.server import RunningServer
-from service.testing import BrightnessBundle
 from tests.service.support import WARM_UP_BATCHES, GatedScorer, random_pixels, settings_for_tests
 from tests.service.test_metrics import Page, shows
+from tests.support.brightness import BrightnessBundle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

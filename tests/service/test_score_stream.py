@@ -10,8 +10,8 @@ import pytest
 from isthmus.v1 import detector_pb2 as pb
 from service.server import RunningServer
 from service.status import from_status
-from service.testing import BrightnessScorer
 from tests.service.support import WARM_UP_BATCHES, GatedScorer, random_pixels, settings_for_tests
+from tests.support.brightness import BrightnessScorer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

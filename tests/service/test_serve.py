@@ -16,7 +16,7 @@ PIXELS = random_pixels(3, 8, 8, 3)
 PROGRAM = """
 import asyncio, time
 from service.server import serve
-from service.testing import BrightnessScorer
+from tests.support.brightness import BrightnessScorer
 from service.settings import load_settings
 
 class SlowScorer(BrightnessScorer):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.settings import ServiceSettings
-    from service.testing import BrightnessScorer
+    from tests.support.brightness import BrightnessScorer
 
 PIXELS = random_pixels(4, 8, 8, 3)
 BLACK = np.zeros((1, 8, 8, 3), np.uint8)

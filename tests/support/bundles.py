@@ -16,11 +16,11 @@ from detector.engine.walker import PathWalker
 from detector.images import to_canonical
 from detector.profiles import PathKind, PathPlan, PathTarget
 from detector.prototypes.options import SynthesisOptions
-from detector.prototypes.synthesis import synthesise
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
 from detector.strata import Proxy, difficulty_of, quantile_strata
 from detector.verdicts import TargetRates
+from tests.support.synthesis import synthesise
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import torch
 
 from detector import embedded
 from detector.classifiers.options import SpecOptions
+from detector.classifiers.program import Program
 from detector.cli.remote import load_detector
-from detector.research.permutation.program import Program
 from detector.research.permutation.spec import permuted, random_permutations
 from detector.research.permutation.tracing import derive_spec
 from detector.training.architectures import build_network

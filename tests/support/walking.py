@@ -11,7 +11,7 @@ from torch import nn
 from detector.classifiers.base import ImageSpec, OutputKind
 from detector.classifiers.torch import TorchClassifier
 from detector.images import to_canonical
-from detector.research.connectivity.connecting import Pairs
+from detector.paths.pairing import Pairs
 from tests.support.bundles import digits_torch
 from tests.support.tiny import TINY_CLASSES, TINY_SPEC
 

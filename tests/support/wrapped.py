@@ -10,7 +10,7 @@ from detector.bundle import Bundle, BundleParts, CalibrationSummary, Canaries, M
 from detector.classifiers.onnx import OnnxClassifier
 from detector.conformal import ConformalCalibration
 from detector.engine.walker import PathWalker
-from detector.paths import Prototypes
+from detector.paths.straight import Prototypes
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
 from detector.tap_statistics import tap_statistics

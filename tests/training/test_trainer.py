@@ -16,7 +16,7 @@ from detector.shards.stages import StageStore
 from detector.training.augmentation import augmented
 from detector.training.data import LabelledImages
 from detector.training.kinds import OptimiserKind, Sampling, ScheduleKind
-from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan, step_sizes
+from detector.training.plan import Adversary, Augmentation, Optimiser, Schedule, TrainingPlan, step_sizes
 from detector.training.recipe import TrainingRecipe
 from detector.training.runs import Runs, checkpoints, runs_job, trained
 from detector.training.trainer import Training, drawn
@@ -42,6 +42,7 @@ PLANS = [
         schedule=Schedule(kind=ScheduleKind.COSINE, warm_up=3),
         sampling=Sampling.REPLACEMENT,
         augmentation=Augmentation(shift=1, together=True),
+        adversary=Adversary(level=8, steps=2, ramp=5),
     ),
 ]
 

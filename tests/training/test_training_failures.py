@@ -12,7 +12,7 @@ from detector.errors import AnalysisError
 from detector.training.architectures import build_network
 from detector.training.data import LabelledImages
 from detector.training.kinds import ScheduleKind
-from detector.training.plan import Augmentation, Optimiser, Schedule, TrainingPlan
+from detector.training.plan import Adversary, Augmentation, Optimiser, Schedule, TrainingPlan
 from detector.training.recipe import TrainingRecipe
 from detector.training.runs import checkpoints, trained
 from detector.training.trainer import Training, load_weights
@@ -65,6 +65,11 @@ def test_pixels_are_standardised_by_one_pair_of_numbers_for_each_channel(
         (lambda: Optimiser(momentum=1), "momentum"),
         (lambda: Optimiser(weight_decay=-1), "weight_decay"),
         (lambda: Augmentation(shift=-1), "shift"),
+        (lambda: Adversary(level=0), "level must lie in 0..255"),
+        (lambda: Adversary(level=256), "level must lie in"),
+        (lambda: Adversary(level=float("nan")), "level must lie in"),
+        (lambda: Adversary(level=8, steps=0), "steps in 1..1000"),
+        (lambda: Adversary(level=8, ramp=-1), "ramp must not be negative"),
         (lambda: Schedule(warm_up=-1), "warm_up"),
         (lambda: Schedule(factor=0), "factor"),
         (lambda: Schedule(milestones=(3,)), "milestones belong to"),

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from detector.attacks.adaptive.hidden_paths import hidden_path_features
 from detector.attacks.adaptive.twin import TwinClassifier
-from detector.paths import gaussian_blur, view_images
+from detector.paths.straight import gaussian_blur, view_images
 from detector.profiles import PathKind
 from detector.residuals import KERNELS, LEAST_SHARE, LEVELS, SCALES, octaves, plane_weights
 from detector.scoring.features import CHANNELS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from detector.calibration.tuning.decisions import Subject, TuningDecision
-from detector.html import element
 from detector.reporting import numbers
 from detector.reporting.drawing import INK, SERIES, chart, figure
+from detector.reporting.html import element
 from detector.reporting.parts import paragraph, row_head, wide, words
 
 if TYPE_CHECKING:

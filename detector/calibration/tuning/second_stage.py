@@ -19,8 +19,8 @@ from detector.calibration.tuning.decisions import Subject, Tried, TuningDecision
 from detector.calibration.tuning.quality import Contest, Quality, mean_auroc
 from detector.conformal import ConformalCalibration
 from detector.errors import GradientsUnavailableError
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions, connect
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions, connect
 from detector.shards.base import Job, shards
 from detector.shards.jobs import Stage, run_stages
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from detector.calibration.tuning.evidence import Source
     from detector.calibration.tuning.thresholds import CrossFitted
     from detector.classifiers.base import Float32Array
+    from detector.paths.chains import Chains
     from detector.progress import Advance
-    from detector.research.connectivity.chains import Chains
     from detector.shards.base import Models, Shard
     from detector.shards.stages import Arrays
 

@@ -1,4 +1,4 @@
-"""A bundle's whole guard in one ONNX graph: images in; logits, score, p-value, verdict and barrier out."""
+"""A bundle's whole guard in one ONNX graph: images in; logits, score, p-value, verdict, barrier and stratum out."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from detector.engine.fusing.names import (
     PATH_LOGITS,
     RESIDUALS,
     SCORE,
+    STRATUM,
     TAPS,
     VERDICT,
     VIEW_LOGITS,
@@ -50,8 +51,9 @@ def fuse(bundle: Bundle, *, form: PixelForm | None = None, profile: bool = False
     Returns:
         A model with the input `IMAGES` and, for N images, the outputs `LOGITS` float32 (N, classes), `SCORE` float32
         (N,), `P_VALUE` float64 (N,), `VERDICT` int64 (N,) (0 benign, 1 suspect, 2 adversarial), `BARRIER_HEIGHT` and
-        `BARRIER_GAP` float32 (N,). With a profile: `PATH_LOGITS` float32 (N, paths, alphas, classes), of the inner
-        points alone, and where the plan has them `VIEW_LOGITS`, `TAPS` and `RESIDUALS`, as in `PathProfile`.
+        `BARRIER_GAP` float32 (N,), and `STRATUM` int64 (N,), 0 the easiest. With a profile: `PATH_LOGITS` float32 (N,
+        paths, alphas, classes), of the inner points alone, and where the plan has them `VIEW_LOGITS`, `TAPS` and
+        `RESIDUALS`, as in `PathProfile`.
 
     Raises:
         BundleError: The scorer does not fit the plan and the classifier's taps.
@@ -113,6 +115,7 @@ def _evidence(writer: GraphWriter, bundle: Bundle, walk: Walk, walked: Walked, s
         VERDICT: Port(_verdict(writer, bundle, p_value), TensorProto.INT64, ()),
         BARRIER_HEIGHT: Port(height, TensorProto.FLOAT, ()),
         BARRIER_GAP: Port(gap, TensorProto.FLOAT, ()),
+        STRATUM: Port(stratum or writer.op("Sub", walked.predicted, walked.predicted), TensorProto.INT64, ()),
     }
 
 

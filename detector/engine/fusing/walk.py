@@ -11,7 +11,7 @@ from detector.classifiers.base import OutputKind
 from detector.classifiers.outputs import TAPS_OUTPUT
 from detector.engine.fusing.pixels import write_encoded
 from detector.engine.fusing.writer import float_rows
-from detector.paths import blur_matrix, shifted_indices
+from detector.paths.straight import blur_matrix, shifted_indices
 from detector.profiles import PathKind, View
 from detector.residuals import KERNELS, LEAST_SHARE, LEVELS, SCALES, octaves, plane_weights
 
@@ -75,6 +75,7 @@ class Walk:
         self._per_class = bundle.parts.prototypes.per_class
         shape = bundle.manifest.spec.shape
         self._prototypes = writer.constant(bundle.parts.prototypes.images.reshape(-1, *shape))
+        self._one_hot: dict[str, str] = {}
 
     def write(self, images: str) -> Walked:
         """From canonical images."""
@@ -106,9 +107,11 @@ class Walk:
         )
 
     def is_class(self, classes: str) -> str:
-        """Which class is the image's of `classes` (int64 (N,)): bool (N, all classes)."""
-        w = self._writer
-        return w.op("Equal", w.unsqueeze(classes, 1), w.constant(np.arange(self._classes)[None]))
+        """Which class is the image's of `classes` (int64 (N,)): bool (N, all classes). Written once for each."""
+        if classes not in self._one_hot:
+            w = self._writer
+            self._one_hot[classes] = w.op("Equal", w.unsqueeze(classes, 1), w.constant(np.arange(self._classes)[None]))
+        return self._one_hot[classes]
 
     def _answers(self, images: str, *, tapped_rows: str | None = None) -> Answered:
         """What the classifier says of canonical images."""

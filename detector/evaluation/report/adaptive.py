@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from detector.evaluation.report.lines import budget_curves, in_levels
-from detector.html import Cell
 from detector.reporting import numbers
 from detector.reporting.drawing import figure
+from detector.reporting.html import Cell
 from detector.reporting.parts import Section, answer, paragraph, row_head, wide, words
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from detector.reporting.parts import Section, answer, paragraph, row_head, wide,
 
 if TYPE_CHECKING:
     from detector.evaluation.results import EvaluationResults
-    from detector.html import Cell
     from detector.metrics import RealisedRate
+    from detector.reporting.html import Cell
 
 
 def classes(results: EvaluationResults) -> Section:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from detector.html import element, joined
 from detector.reporting import numbers
+from detector.reporting.html import element, joined
 from detector.reporting.parts import Section, paragraph, row_head, wide, words
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from detector.evaluation.report import contenders
 from detector.evaluation.report.bars import channel_bars
 from detector.evaluation.report.front import quality_cost
-from detector.html import element, joined
 from detector.reporting import numbers
 from detector.reporting.drawing import figure
+from detector.reporting.html import element, joined
 from detector.reporting.parts import Section, paragraph, row_head, shaded_score, shaded_share, wide, words
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from detector.evaluation.difficulty import DifficultyResult, DifficultyRow
     from detector.evaluation.results import EvaluationResults
-    from detector.html import Cell
+    from detector.reporting.html import Cell
 
 _TITLE = "False alarms by difficulty"
 

@@ -6,8 +6,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from detector.evaluation.report import lines
-from detector.html import element
 from detector.reporting import numbers
+from detector.reporting.html import element
 from detector.reporting.parts import Section, paragraph
 
 if TYPE_CHECKING:

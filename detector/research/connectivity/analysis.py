@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from detector.errors import AnalysisError
-from detector.research import analysis
-from detector.research.analysis import Analysis, AnalysisKind
+from detector.research.analysis import AnalysisKind
 from detector.research.connectivity import (
     bypass_study,
     family_study,
@@ -19,16 +17,11 @@ from detector.research.connectivity import (
     training_study,
 )
 from detector.research.connectivity.options import ConnectivityOptions
-from detector.research.facts import classifier_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
-    from detector.calibration.inputs import CalibrationInputs
-    from detector.progress import Progress
     from detector.research.studies import Study, Workplace
-    from detector.shards.base import ShardRunner
 
 
 class Needs(StrEnum):
@@ -73,51 +66,18 @@ KIND: Final = AnalysisKind[ConnectivityOptions](
 )
 
 
-def analyse(
-    inputs: CalibrationInputs | None,
-    options: ConnectivityOptions,
-    folder: Path,
-    progress: Progress,
-    *,
-    studies: Sequence[str] = (),
-    runner: ShardRunner | None = None,
-) -> Analysis:
-    """Run studies and write what they find; see `detector.research.analysis.analyse`.
+def studies_of(*, given: bool, published: bool) -> tuple[str, ...]:
+    """The studies that have something to work on, by name.
 
     Args:
-        inputs: Classifier, gradients and held-out images; None for studies that need none.
-        options: How.
-        folder: Where results go.
-        progress: Watches.
-        studies: Which, by name; none for all that have something to work on.
-        runner: Runs the shards of what takes long; None runs them in this process.
-
-    Raises:
-        AnalysisError: A study is unknown, or none of them could be done.
-        ScaleOutError: The runner gave up; what is finished is kept.
+        given: Whether there is a classifier with images.
+        published: Whether there are published barriers.
     """
-    return analysis.analyse(
-        KIND,
-        options,
-        folder,
-        progress,
-        studies=studies or _with_something(inputs, options),
-        facts={"classifier": None} if inputs is None else classifier_facts(inputs),
-        inputs=inputs,
-        runner=runner,
-    )
-
-
-def _with_something(inputs: CalibrationInputs | None, options: ConnectivityOptions) -> list[str]:
-    """The studies that have something to work on."""
     # What needs nothing takes long: whoever gave only published barriers did not ask for it.
-    there = {
-        Needs.NOTHING: inputs is not None,
-        Needs.IMAGES: inputs is not None,
-        Needs.BARRIERS: bool(options.barriers),
-    }
-    found = [name for name, entry in STUDIES.items() if there[entry.needs]]
-    if not found:
-        alone = ", ".join(name for name, entry in STUDIES.items() if entry.needs is Needs.NOTHING)
-        raise AnalysisError(f"nothing to analyse: pass --classifier and --images, or --barriers, or --studies {alone}")
-    return found
+    there = {Needs.NOTHING: given, Needs.IMAGES: given, Needs.BARRIERS: published}
+    return tuple(name for name, entry in STUDIES.items() if there[entry.needs])
+
+
+def needs_images(studies: Sequence[str]) -> bool:
+    """Whether any of these studies works on a classifier and images; names there are none of don't."""
+    return any(name in studies and entry.needs is Needs.IMAGES for name, entry in STUDIES.items())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.metrics import Estimate
-    from detector.research.connectivity.samples import BarrierSample
+    from detector.paths.samples import BarrierSample
 
 _HOLE: Final = 10
 """Classes that nobody gave statistics of, above which a block of class numbers ends."""

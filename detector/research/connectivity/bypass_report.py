@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
-from detector.html import element, picture
 from detector.metrics import auroc_estimate
 from detector.reporting import numbers
 from detector.reporting.boxes import quantile_boxes
 from detector.reporting.drawing import SERIES, chart, figure
+from detector.reporting.html import element, picture
 from detector.reporting.parts import Section, paragraph, row_head, wide
 from detector.research.connectivity.kinds import Kind
 
@@ -30,10 +30,25 @@ if TYPE_CHECKING:
 _MOST_MAPS: Final = 20
 
 
+def bypass_charts(joined: Mapping[Kind, Joined]) -> dict[str, Markup]:
+    """All charts of the study, by name."""
+    return {"connected": _shares(joined), "heights": _heights(joined)}
+
+
 def bypass_sections(
-    joined: Mapping[Kind, Joined], labels: Sequence[str], options: ConnectivityOptions
+    joined: Mapping[Kind, Joined],
+    labels: Sequence[str],
+    options: ConnectivityOptions,
+    charts: Mapping[str, Markup],
 ) -> Iterator[Section]:
-    """All sections of the study; `labels` names each class."""
+    """The study for people.
+
+    Args:
+        joined: What was found, at least one kind.
+        labels: Of each class.
+        options: How it was asked for.
+        charts: As of `bypass_charts`.
+    """
     yield Section.of(
         "bypass",
         "Around the barrier",
@@ -44,8 +59,14 @@ def bypass_sections(
             "connect whatever is done, so pairs whose ends are below it are counted apart."
         ),
         _shares_table(joined),
-        _shares_figure(joined),
-        _heights_figure(joined),
+        figure(
+            charts["connected"],
+            "Share of pairs connected after each round, how many pairs in brackets, with 95% intervals.",
+        ),
+        figure(
+            charts["heights"],
+            "The largest loss on the whole path, ends included, before and after each round; all pairs.",
+        ),
     )
     yield Section.of("segments", "What it takes", _cost_paragraph(joined), _cost_table(joined))
     maps = joined[Kind.REAL].maps if Kind.REAL in joined else np.empty((0, 0, 0), np.float32)
@@ -65,7 +86,7 @@ def _shares_table(joined: Mapping[Kind, Joined]) -> Markup:
     return wide(("pairs connected", "how many", *names), rows)
 
 
-def _shares_figure(joined: Mapping[Kind, Joined]) -> Markup:
+def _shares(joined: Mapping[Kind, Joined]) -> Markup:
     def paint(drawn: Figure) -> None:
         axis = drawn.subplots()
         for number, (kind, one) in enumerate(joined.items()):
@@ -86,19 +107,17 @@ def _shares_figure(joined: Mapping[Kind, Joined]) -> Markup:
         axis.set_ylabel("pairs connected")
         drawn.legend(loc="outside right center")
 
-    drawn = chart("connected", "share of pairs connected after each round", (8.5, 3.0), paint)
-    return figure(drawn, "Share of pairs connected after each round, how many pairs in brackets, with 95% intervals.")
+    return chart("connected", "share of pairs connected after each round", (8.5, 3.0), paint)
 
 
-def _heights_figure(joined: Mapping[Kind, Joined]) -> Markup:
+def _heights(joined: Mapping[Kind, Joined]) -> Markup:
     rows = []
     for kind, one in joined.items():
         for number, heights in enumerate(one.chains.heights.T):
             rows.append((f"{kind}, {'straight' if number == 0 else f'round {number}'}", heights))
-    drawn = quantile_boxes(
+    return quantile_boxes(
         "heights", "largest loss on the path after each round", rows, "largest loss on the path (nats)"
     )
-    return figure(drawn, "The largest loss on the whole path, ends included, before and after each round; all pairs.")
 
 
 def _cost_paragraph(joined: Mapping[Kind, Joined]) -> Markup:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.metrics import auroc_estimate
+from detector.paths.pairing import Pairs
 from detector.research.connectivity.bypass_claims import bypass_claims
-from detector.research.connectivity.bypass_report import bypass_sections
-from detector.research.connectivity.connecting import Pairs, chains_of, connect_job
+from detector.research.connectivity.bypass_report import bypass_charts, bypass_sections
+from detector.research.connectivity.connecting import chains_of, connect_job
 from detector.research.connectivity.joined import Joined
 from detector.research.connectivity.kinds import CANNOT, Kind, attacked
 from detector.research.connectivity.material import PairMaterial
@@ -53,11 +54,13 @@ def bypass_study(workplace: Workplace, options: ConnectivityOptions) -> Study:
     few = [kind for kind, one in joined.items() if len(one.classes) < LEAST]
     missing += [f"{kind}: fewer than {LEAST} pairs" for kind in few]
     joined = {kind: one for kind, one in joined.items() if kind not in few}
+    charts = bypass_charts(joined) if joined else {}
     return Study(
         name=NAME,
         figures=_figures(joined, options),
         arrays=_arrays(joined),
-        sections=tuple(bypass_sections(joined, material.inputs.labels, options)) if joined else (),
+        sections=tuple(bypass_sections(joined, material.inputs.labels, options, charts)) if joined else (),
+        charts=charts,
         claims=tuple(bypass_claims(joined, options)),
         missing=tuple(missing),
     )

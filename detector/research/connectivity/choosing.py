@@ -8,8 +8,7 @@ import numpy as np
 
 from detector.errors import AnalysisError
 from detector.images import to_canonical
-from detector.research.connectivity.connecting import Pairs
-from detector.research.connectivity.pairing import class_pairs
+from detector.paths.pairing import Pairs, class_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.errors import AnalysisError
-from detector.research.connectivity.chains import Chains, connect
-from detector.research.connectivity.curves import LossCurves, even_alphas
+from detector.paths.chains import Chains, connect
+from detector.paths.curves import LossCurves, even_alphas
 from detector.shards.base import Job, Shard
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from detector.classifiers.base import Float32Array
+    from detector.paths.chains import ChainOptions
+    from detector.paths.pairing import Pairs
     from detector.progress import Advance
-    from detector.research.connectivity.chains import ChainOptions
     from detector.shards.base import Models
     from detector.shards.stages import Arrays
 
 _SHARD = 64
 """Pairs of a shard: enough to keep a processor busy, few enough to lose when it is interrupted."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Pairs of inputs to be joined.
-
-    Args:
-        starts: float32 (P, C, H, W), canonical.
-        ends: float32 (P, C, H, W), canonical.
-        classes: int64 (P,), whose loss is to be small on the way.
-    """
-
-    starts: Float32Array
-    ends: Float32Array
-    classes: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    def __getitem__(self, rows: slice | NDArray[np.generic]) -> Pairs:
-        """Some of them."""
-        return Pairs(self.starts[rows], self.ends[rows], self.classes[rows])
 
 
 def connect_job(pairs: Pairs, options: ChainOptions, *, title: str = "Connecting pairs") -> Job:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.research.connectivity.curves import point_at
+from detector.paths.curves import point_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
-    from detector.research.connectivity.chains import Chains
+    from detector.paths.chains import Chains
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.research.connectivity.curves import loss_curves
+from detector.paths.curves import loss_curves
 from detector.research.connectivity.modes import mode_pairs
 from detector.training.runs import Runs, runs_job
 from detector.training.trainer import default_device

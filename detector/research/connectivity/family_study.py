@@ -9,9 +9,9 @@ import numpy as np
 
 from detector.errors import AnalysisError
 from detector.metrics import realised_rate
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions
 from detector.profiles import path_losses
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions
 from detector.research.connectivity.choosing import correct_images, groups_of_class, real_pairs
 from detector.research.connectivity.connecting import chains_of, connect_job
 from detector.research.connectivity.families import FitOptions, Groups, fit_job
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
-    from detector.research.connectivity.chains import Chains
-    from detector.research.connectivity.connecting import Pairs
+    from detector.paths.chains import Chains
+    from detector.paths.pairing import Pairs
     from detector.research.connectivity.shapes import Shape
     from detector.research.studies import Workplace
     from detector.shards.stages import Arrays

@@ -14,13 +14,14 @@ import torch
 
 from detector.attacks.unconstrained import towards
 from detector.errors import AnalysisError, GradientsUnavailableError
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions
+from detector.paths.curves import loss_curves, point_at
+from detector.paths.pairing import Pairs
 from detector.profiles import path_losses
 from detector.reporting.parts import Section, paragraph
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions
 from detector.research.connectivity.choosing import correct_images, real_pairs
-from detector.research.connectivity.connecting import Pairs, chains_of, connect_job
-from detector.research.connectivity.curves import loss_curves, point_at
+from detector.research.connectivity.connecting import chains_of, connect_job
 from detector.research.connectivity.film_page import Film, Reel, film_page, summary_table
 from detector.research.studies import Study
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from detector.calibration.inputs import CalibrationInputs
     from detector.classifiers.base import Classifier, Float32Array
-    from detector.research.connectivity.chains import Chains
+    from detector.paths.chains import Chains
     from detector.research.studies import Workplace
 
 NAME: Final = "film"
@@ -116,18 +117,18 @@ def _chosen(
         chains = _bypassed(workplace, pairs, "real", options)
         chosen["Two real images"] = (pairs, chains, 0)
     else:
-        missing.append("film: no real pair has ends of low loss")
+        missing.append("no real pair has ends of low loss")
     attacked = _highest_first(inputs, _attacked(inputs, images, labels, options), options.epsilon)[:1]
     if len(attacked):
         joined = _bypassed(workplace, attacked, "attacked", options)
         chosen["A real image and an attacked one"] = (attacked, joined, 0)
     else:
-        missing.append("film: no attack brought an image into the class of a real one")
+        missing.append("no attack brought an image into the class of a real one")
     if len(pairs) > 1:
         moved = [_reel(chains, row).displacement for row in range(1, len(pairs))]  # the first has its film
         chosen["The longest way round"] = (pairs, chains, 1 + int(np.argmax(moved)))
     else:
-        missing.append("film: no other real pair has ends of low loss and a barrier between them")
+        missing.append("no other real pair has ends of low loss and a barrier between them")
     return chosen, missing
 
 

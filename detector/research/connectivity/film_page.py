@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.html import element, page, picture
 from detector.images import to_pixels, to_png
 from detector.reporting import numbers
 from detector.reporting.drawing import MUTED, SERIES, chart
+from detector.reporting.html import element, page, picture
 from detector.reporting.parts import paragraph, row_head, wide
 from detector.reporting.style import STYLE
 from detector.research.connectivity.film_style import film_style

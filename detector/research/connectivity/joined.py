@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Float32Array
     from detector.metrics import RealisedRate
-    from detector.research.connectivity.chains import Chains
+    from detector.paths.chains import Chains
     from detector.research.connectivity.displacement import Displacements
 
 

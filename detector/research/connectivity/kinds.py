@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.errors import AnalysisError, ClassifierError, MissingExtraError
-from detector.research.connectivity.connecting import Pairs
-from detector.research.connectivity.curves import LossCurves
-from detector.research.connectivity.samples import BarrierSample, averaged
+from detector.paths.curves import LossCurves
+from detector.paths.pairing import Pairs
+from detector.paths.samples import BarrierSample, averaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
+    from detector.paths.samples import Measure
     from detector.research.connectivity.material import Moved, PairMaterial
-    from detector.research.connectivity.samples import Measure
 
 
 class Kind(StrEnum):

@@ -18,12 +18,11 @@ from detector.calibration.attacking import Victims, budgets_job
 from detector.calibration.walking import classify_job
 from detector.errors import AnalysisError, GradientsUnavailableError
 from detector.images import to_canonical, to_pixels
+from detector.paths.curves import LossCurves, even_alphas
+from detector.paths.pairing import Pairs, class_pairs, evenly, of_another_class
 from detector.profiles import path_losses
 from detector.prototypes.options import SynthesisOptions
 from detector.prototypes.sharding import synthesis_job
-from detector.research.connectivity.connecting import Pairs
-from detector.research.connectivity.curves import LossCurves, even_alphas
-from detector.research.connectivity.pairing import class_pairs, evenly, of_another_class
 from detector.research.connectivity.walks import Pulled, bounded_job, curve_job, pull_job
 
 if TYPE_CHECKING:

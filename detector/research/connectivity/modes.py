@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.errors import AnalysisError
+from detector.paths.pairing import Pairs
 from detector.prototypes.options import SynthesisOptions
 from detector.prototypes.synthesis import PrototypeBatches, optimised
-from detector.research.connectivity.connecting import Pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

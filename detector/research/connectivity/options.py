@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from detector.errors import AnalysisError
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions
 from detector.research.connectivity.family_study import FamilyOptions
 from detector.research.connectivity.film import FilmOptions
 from detector.research.connectivity.percolation_jobs import PercolationOptions

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from detector.paths.samples import Measure
 from detector.reporting import numbers
 from detector.research.claims import Claim
 from detector.research.connectivity.by_class import classes_differ
 from detector.research.connectivity.kinds import Kind
-from detector.research.connectivity.samples import Measure
 from detector.research.connectivity.statistics import FALSE_POSITIVES, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from detector.metrics import Estimate
+    from detector.paths.samples import BarrierSample
     from detector.research.connectivity.options import ConnectivityOptions
-    from detector.research.connectivity.samples import BarrierSample
     from detector.research.connectivity.statistics import Contrast, Summary
 
 PAPER: Final = "arXiv 2409.05800"

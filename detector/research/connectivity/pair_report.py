@@ -1,30 +1,24 @@
-"""Barriers of pairs for people: tables and charts, of measured pairs and of published ones alike."""
+"""Barriers of pairs for people, in sections of a report: of measured pairs and of published ones alike."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from detector.html import element, joined
+from detector.paths.samples import Measure
 from detector.reporting import numbers
-from detector.reporting.boxes import quantile_boxes
-from detector.reporting.drawing import LINE_STYLES, SERIES, chart, figure, plain_numbers
+from detector.reporting.drawing import figure
+from detector.reporting.html import element, joined
 from detector.reporting.parts import Section, paragraph, row_head, shaded_score, wide, words
-from detector.research.connectivity.samples import Measure
 from detector.research.connectivity.statistics import FALSE_POSITIVES, FLAT, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from markupsafe import Markup
-    from matplotlib.figure import Figure
 
-    from detector.html import Cell
     from detector.metrics import Estimate
+    from detector.reporting.html import Cell
     from detector.research.connectivity.by_class import ClassRow
-    from detector.research.connectivity.curves import LossCurves
-    from detector.research.connectivity.samples import BarrierSample
     from detector.research.connectivity.statistics import Contrast, Summary
 
 _SMALL_LOSS: Final = 0.001
@@ -35,28 +29,26 @@ _MOST_CLASSES: Final = 40
 def barriers_section(
     anchor: str,
     title: str,
-    samples: Mapping[str, BarrierSample],
     summaries: Mapping[str, Summary],
     beside: Mapping[str, str],
+    charts: Mapping[str, Markup],
     *more: Markup,
 ) -> Section:
     """How high barriers are, kind by kind.
 
     Args:
-        anchor: Of the section; charts are named after it.
+        anchor: Of the section.
         title: Of the section.
-        samples: By the kind's name, the reference first.
-        summaries: Of the same.
+        summaries: By the kind's name, the reference first.
         beside: What is to be said of a kind beside its name.
+        charts: As of `pair_charts`.
         more: What stands above the table.
     """
-    rows = [(name, sample.gaps) for name, sample in samples.items()]
-    boxes = quantile_boxes(f"{anchor}-gaps", "distribution of barrier gaps by kind of pair", rows, "barrier gap (nats)")
     caption = (
         "Barrier gap by kind of pair, how many pairs in brackets: boxes hold the middle half, lines the middle 90%; "
         "the dashed line is what 5% of the first kind pass."
     )
-    return Section.of(anchor, title, *more, _barrier_table(summaries, beside), figure(boxes, caption))
+    return Section.of(anchor, title, *more, _barrier_table(summaries, beside), figure(charts["gaps"], caption))
 
 
 def _barrier_table(summaries: Mapping[str, Summary], beside: Mapping[str, str]) -> Markup:
@@ -148,68 +140,22 @@ def class_section(anchor: str, kind: str, rows: Sequence[ClassRow], p_value: flo
     return Section.of(anchor, "Class by class", paragraph(note), wide(head, shown), *rest)
 
 
-def curves_figure(anchor: str, curves: Mapping[str, LossCurves]) -> Markup:
-    """The loss along the paths of each kind: its median, and where the middle half lies."""
-
-    def paint(drawn: Figure) -> None:
-        axis = drawn.subplots()
-        for number, (name, each) in enumerate(curves.items()):
-            style: dict[str, Any] = {
-                "color": SERIES[number % len(SERIES)],
-                "linestyle": LINE_STYLES[number // len(SERIES)],
-            }
-            low, middle, high = np.quantile(each.losses, (0.25, 0.5, 0.75), axis=0)
-            axis.plot(each.alphas, middle, label=f"{name} ({len(each.losses)})", **style)
-            axis.fill_between(each.alphas, low, high, color=style["color"], alpha=0.13, linewidth=0)
-        axis.set_yscale("symlog", linthresh=_SMALL_LOSS)
-        plain_numbers(axis.yaxis)
-        axis.set_ylim(bottom=0)
-        axis.set_xlim(0, 1)
-        axis.set_xlabel("alpha: 0 is the first of the pair, 1 the second")
-        axis.set_ylabel("path loss (nats)")
-        drawn.legend(loc="outside right center")
-
-    chart_ = chart(f"{anchor}-curves", "loss along the path by kind of pair", (9.0, 3.6), paint)
+def curves_figure(charts: Mapping[str, Markup]) -> Markup:
+    """The loss along the paths; `charts` as of `pair_charts`, of pairs whose curves are known."""
     caption = (
         "The loss of the class along the straight path: the median of each kind, how many pairs in brackets, and the "
         "middle half shaded."
     )
-    return figure(chart_, caption)
+    return figure(charts["curves"], caption)
 
 
-def ends_figure(anchor: str, samples: Mapping[str, BarrierSample]) -> Markup:
-    """The gap over the larger end-point loss: what a comparison must not mistake for a barrier."""
-
-    def paint(drawn: Figure) -> None:
-        axis = drawn.subplots()
-        for number, (name, sample) in enumerate(samples.items()):
-            some = slice(0, _MOST_DOTS)
-            shown = min(len(sample), _MOST_DOTS)
-            marker = "osD^v<>P"[number % 8]
-            axis.plot(
-                np.maximum(sample.ends[some], _SMALL_LOSS / 100),
-                sample.gaps[some],
-                marker,
-                color=SERIES[number % len(SERIES)],
-                markersize=2.6,
-                alpha=0.55,
-                label=f"{name} ({shown} of {len(sample)})",
-            )
-        axis.set_xscale("log")
-        plain_numbers(axis.xaxis)
-        axis.set_yscale("symlog", linthresh=_SMALL_LOSS)
-        plain_numbers(axis.yaxis)
-        axis.set_ylim(bottom=0)
-        axis.set_xlabel("larger end-point loss (nats)")
-        axis.set_ylabel("barrier gap (nats)")
-        drawn.legend(loc="outside right center")
-
-    drawn = chart(f"{anchor}-ends", "barrier gap over end-point loss by kind of pair", (9.0, 3.4), paint)
+def ends_figure(charts: Mapping[str, Markup]) -> Markup:
+    """The gap over the larger end-point loss; `charts` as of `pair_charts`."""
     caption = (
         "Each dot is a pair: its gap over the larger loss of its ends. Kinds whose ends differ are to be compared "
         "where they are alike."
     )
-    return figure(drawn, caption)
+    return figure(charts["ends"], caption)
 
 
 def _auroc(estimate: Estimate | None) -> Cell:

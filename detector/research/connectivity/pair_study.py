@@ -17,6 +17,7 @@ from detector.reporting.parts import Section, paragraph, row_head, shaded_score,
 from detector.research.connectivity.by_class import class_rows, classes_differ
 from detector.research.connectivity.kinds import Kind, measure
 from detector.research.connectivity.material import PairMaterial
+from detector.research.connectivity.pair_charts import pair_charts
 from detector.research.connectivity.pair_claims import pair_claims
 from detector.research.connectivity.pair_report import (
     barriers_section,
@@ -31,11 +32,13 @@ from detector.research.studies import Study
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from markupsafe import Markup
+
     from detector.metrics import Estimate
+    from detector.paths.samples import Measure
     from detector.research.connectivity.by_class import ClassRow
     from detector.research.connectivity.kinds import Anchored, Measured
     from detector.research.connectivity.options import ConnectivityOptions
-    from detector.research.connectivity.samples import Measure
     from detector.research.connectivity.statistics import Contrast, Summary, View
     from detector.research.studies import Workplace
     from detector.shards.stages import Arrays
@@ -70,11 +73,14 @@ def pair_study(workplace: Workplace, options: ConnectivityOptions) -> Study:
     if all(not sample.gaps.any() and not np.ptp(sample.heights) for sample in samples.values()):
         missing.append("the loss is the same at every point: this classifier's answers are constant, so no barrier is")
     anchors = {one.anchors: _anchor_aurocs(one) for one in measured.anchors}
+    named = {kind.value: sample for kind, sample in samples.items()}
+    charts = pair_charts(NAME, named, {kind.value: measured.kinds[kind].curves for kind in samples})
     return Study(
         name=NAME,
         figures=_figures(measured, summaries, compared, rows, anchors),
         arrays=_arrays(measured),
-        sections=tuple(_sections(measured, summaries, compared, rows, anchors)),
+        sections=tuple(_sections(measured, summaries, compared, rows, anchors, charts=charts)),
+        charts=charts,
         claims=tuple(pair_claims(samples, summaries, compared, anchors, options)),
         missing=tuple(missing),
     )
@@ -128,10 +134,10 @@ def _sections(
     compared: Mapping[Kind, Mapping[View, Contrast | None]],
     rows: Iterable[ClassRow],
     anchors: Mapping[str, Mapping[Kind, Any]],
+    *,
+    charts: Mapping[str, Markup],
 ) -> Iterable[Section]:
     kinds = {kind: measured.kinds[kind] for kind in summaries}
-    samples = {kind.value: curved.sample for kind, curved in kinds.items()}
-    curves = {kind.value: curved.curves for kind, curved in kinds.items()}
     beside = {kind.value: _beside(curved.note, len(curved.classes), curved.tried) for kind, curved in kinds.items()}
     lead = paragraph(
         "A path leads straight from one input to another, and the loss of the class is asked along it. Where it rises, "
@@ -141,11 +147,9 @@ def _sections(
         "highest there, and the gap is what lies above it."
     )
     named = {kind.value: one for kind, one in summaries.items()}
-    yield barriers_section(
-        NAME, "Barriers between two inputs", samples, named, beside, lead, curves_figure(NAME, curves)
-    )
+    yield barriers_section(NAME, "Barriers between two inputs", named, beside, charts, lead, curves_figure(charts))
     yield separation_section("separation", Kind.REAL, {kind.value: views for kind, views in compared.items()})
-    yield Section.of("ends", "Ends and barriers", ends_figure(NAME, samples))
+    yield Section.of("ends", "Ends and barriers", ends_figure(charts))
     if anchors:
         yield _anchor_section(anchors, summaries[Kind.REAL].pairs)
     if Kind.PAPER in summaries:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from detector.errors import AnalysisError
-from detector.research.connectivity.samples import ROUNDING, BarrierSample
+from detector.paths.samples import ROUNDING, BarrierSample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from detector.errors import AnalysisError
 from detector.reporting.parts import paragraph
 from detector.research.connectivity.by_class import block_rows, classes_differ
+from detector.research.connectivity.pair_charts import pair_charts
 from detector.research.connectivity.pair_claims import gap_claims
 from detector.research.connectivity.pair_report import barriers_section, class_section, ends_figure, separation_section
 from detector.research.connectivity.published import read_barriers
@@ -59,8 +60,8 @@ def published_study(workplace: Workplace, options: ConnectivityOptions) -> Study
         f"here: {', '.join(f'{kind} from {file.name}' for kind, file in ordered.items())}."
     )
     files = {kind: file.name for kind, file in ordered.items()}
-    title = "Published barriers"
-    sections = [barriers_section(NAME, title, samples, summaries, files, lead, ends_figure(NAME, samples))]
+    title, charts = "Published barriers", pair_charts(NAME, samples)
+    sections = [barriers_section(NAME, title, summaries, files, charts, lead, ends_figure(charts))]
     if compared:
         sections.append(separation_section("published-separation", WITHIN, compared))
     differ = classes_differ(reference)
@@ -85,5 +86,6 @@ def published_study(workplace: Workplace, options: ConnectivityOptions) -> Study
         },
         arrays={f"{kind} gaps": sample.gaps for kind, sample in samples.items()},
         sections=tuple(sections),
+        charts=charts,
         claims=claims,
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.metrics import RealisedRate
-    from detector.research.connectivity.samples import BarrierSample, Measure
+    from detector.paths.samples import BarrierSample, Measure
 
 FLAT: Final = 0.005
 """A gap below it, nats, is no barrier (the authors' bound)."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions, connect
-from detector.research.connectivity.curves import loss_curves
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions, connect
+from detector.paths.curves import loss_curves
 from detector.research.connectivity.modes import ModeOptions, mode_pairs
 from detector.shards.base import Job, Shard
 from detector.training.trainer import default_device

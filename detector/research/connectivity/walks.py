@@ -11,7 +11,7 @@ import torch
 from detector.attacks.unconstrained import towards
 from detector.calibration.attacking import Victims, moved_images
 from detector.errors import GradientsUnavailableError
-from detector.research.connectivity.curves import loss_curves
+from detector.paths.curves import loss_curves
 from detector.shards.base import Job, shards
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from detector.attacks.running import PreparedAttack
     from detector.classifiers.base import Float32Array
+    from detector.paths.pairing import Pairs
     from detector.progress import Advance
-    from detector.research.connectivity.connecting import Pairs
     from detector.shards.base import Models, Shard
     from detector.shards.stages import Arrays
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from detector.errors import AnalysisError
 from detector.folders import write_files
-from detector.html import picture
 from detector.reporting import numbers
+from detector.reporting.html import picture
 from detector.reporting.parts import Section, paragraph, row_head, wide, words
 from detector.research.difficulty.cleaning import HARDEST, Cleaning, Flag
 from detector.research.difficulty.cleaning_files import (

@@ -37,11 +37,6 @@ class Needs(StrEnum):
     ENSEMBLE = "several runs"
     SUBSETS = "runs on parts of the images"
 
-    @property
-    def of_one_run(self) -> bool:
-        """Whether one run has such a score."""
-        return self not in {Needs.ENSEMBLE, Needs.SUBSETS}
-
 
 class Scored(StrEnum):
     """What is scored.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
+
+from detector.training.naming import NetworkName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _CONVOLUTIONAL: Final = ("cnn", "flatcnn", "resnet")
-_NAME: Final = re.compile(r"([a-z]+)(\d*)((?:-\d+)+)(-[a-z]+)?")
 
 
 class Kinship(StrEnum):
@@ -29,12 +29,12 @@ class Kinship(StrEnum):
 
 def kinship(first: str, second: str) -> Kinship:
     """Of two names of `detector.training.architectures`; others have nothing in common."""
-    one, other = _NAME.fullmatch(first), _NAME.fullmatch(second)
-    if one is None or other is None or (one[1] in _CONVOLUTIONAL) != (other[1] in _CONVOLUTIONAL):
+    one, other = NetworkName.parse(first), NetworkName.parse(second)
+    if one is None or other is None or (one.family in _CONVOLUTIONAL) != (other.family in _CONVOLUTIONAL):
         return Kinship.FAMILIES
-    if (one[1], one[4]) != (other[1], other[4]):
+    if (one.family, one.norm) != (other.family, other.norm):
         return Kinship.DESIGNS
-    alike = (one[2], one[3].count("-")) == (other[2], other[3].count("-"))
+    alike = (one.depth, len(one.widths)) == (other.depth, len(other.widths))
     return Kinship.WIDTHS if alike else Kinship.DEPTHS
 
 

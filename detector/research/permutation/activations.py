@@ -6,7 +6,7 @@ Every group is assigned once, by itself. Batches are streamed: what is kept is a
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from detector.research.permutation.program import Program
-    from detector.research.permutation.spec import PermutationSpec, Place, State
+    from detector.classifiers.program import Program, State
+    from detector.research.permutation.spec import PermutationSpec, Place
 
 
 class Features(StrEnum):
@@ -70,27 +70,13 @@ def match_activations(
     with torch.no_grad():
         for images in batches:
             seen = True
-            one, other = (activations(program, state, images, watched) for state in (reference, moved))
+            one, other = (program.activations(images, watched, state) for state in (reference, moved))
             for name, places in chosen.items():
                 for place in places:
                     likenesses[name].add(place.rows(one[place.tensor]), place.rows(other[place.tensor]))
     if not seen:
         raise AnalysisError("activations: there are no images to compare them on")
     return {name: assigned(likeness.gram) for name, likeness in likenesses.items()}
-
-
-def activations(program: Program, state: State, images: Tensor, operations: set[str]) -> dict[str, Tensor]:
-    """What some operations of a network give for a batch, by their names in the traced program."""
-    found: dict[str, Tensor] = {}
-
-    def step(node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        value = target(*args, **kwargs)
-        if node.name in operations:
-            found[node.name] = value.clone()  # what follows may work in place
-        return value
-
-    program.run(images, state, step)
-    return found
 
 
 def _chosen(places: tuple[Place, ...], features: Features) -> tuple[Place, ...]:

@@ -15,7 +15,8 @@ from detector.research.permutation.spec import identity
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from detector.research.permutation.spec import Permutations, PermutationSpec, State
+    from detector.classifiers.program import State
+    from detector.research.permutation.spec import Permutations, PermutationSpec
 
 
 def living(spec: PermutationSpec, state: State) -> dict[str, NDArray[np.bool_]]:

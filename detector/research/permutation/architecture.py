@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import nn
 
+from detector.classifiers.program import Program
 from detector.classifiers.torch import class_tensor, encode_tensor, logit_rows
 from detector.errors import AnalysisError
-from detector.research.permutation.program import Program
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.fx import Node
 
+    from detector.classifiers.program import State
     from detector.classifiers.torch import TorchClassifier
-    from detector.research.permutation.spec import State
 
 
 class _Canonical(nn.Module):

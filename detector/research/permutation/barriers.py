@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from detector.research.permutation.program import Program
-    from detector.research.permutation.spec import State
+    from detector.classifiers.program import Program, State
     from detector.training.data import LabelledImages
 
 _LEAST_POINTS = 2

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from detector.classifiers.options import SpecOptions
-    from detector.research.permutation.program import Program
-    from detector.research.permutation.spec import PermutationSpec, State
+    from detector.classifiers.program import Program, State
+    from detector.research.permutation.spec import PermutationSpec
 
 MAX_NETWORKS: Final = 16
 _FEWEST = 2

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from detector.research.permutation.spec import State
+    from detector.classifiers.program import State
 
 
 class Hybrid(StrEnum):

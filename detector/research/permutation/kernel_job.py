@@ -18,10 +18,11 @@ from detector.research.permutation.spec import permuted
 from detector.shards.base import Job, Shard
 
 if TYPE_CHECKING:
+    from detector.classifiers.program import State
     from detector.progress import Advance
     from detector.research.permutation.matching import MatchingOptions
     from detector.research.permutation.measuring import Setting
-    from detector.research.permutation.spec import Permutations, State
+    from detector.research.permutation.spec import Permutations
     from detector.shards.base import Models
     from detector.shards.stages import Arrays
     from detector.training.data import LabelledImages

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from detector.errors import AnalysisError
+from detector.research.networks import trained_networks
 from detector.research.permutation.kernel_job import METHODS, Alignments, kernels_job
 from detector.research.permutation.kernel_sections import Aligned, kernel_charts, kernel_claims, kernel_section
-from detector.research.permutation.networks import trained_networks
 from detector.research.permutation.pair_options import PairOptions
 from detector.research.studies import Study
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from detector.research.permutation.spec import PermutationSpec, State, UnitGroup
+    from detector.classifiers.program import State
+    from detector.research.permutation.spec import PermutationSpec, UnitGroup
 
 _LEAST_GAIN = 1e-12  # of a sweep, of the objective
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from detector.classifiers.program import State
     from detector.research.permutation.barriers import Barrier
-    from detector.research.permutation.spec import State
     from detector.shards.stages import Arrays
     from detector.training.data import LabelledImages
     from detector.training.recipe import TrainingRecipe

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from detector.classifiers.program import Program, State
     from detector.research.permutation.classifiers import Networks
-    from detector.research.permutation.program import Program
-    from detector.research.permutation.spec import Permutations, PermutationSpec, State
+    from detector.research.permutation.spec import Permutations, PermutationSpec
     from detector.training.data import LabelledImages
 
 _MOST_TURNS: Final = 100

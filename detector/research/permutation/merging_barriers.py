@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from detector.classifiers.program import State
     from detector.research.permutation.classifiers import Networks
     from detector.research.permutation.merging import Alignments, Merged, MergingOptions
-    from detector.research.permutation.spec import State
     from detector.training.data import LabelledImages
 
 BAR: Final = 0.02

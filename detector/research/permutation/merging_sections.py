@@ -19,9 +19,9 @@ from detector.evaluation.comparing import (
     MOVED,
     TPR,
 )
-from detector.html import element
 from detector.reporting import numbers
 from detector.reporting.drawing import INK, SERIES, chart, figure
+from detector.reporting.html import element
 from detector.reporting.parts import Section, paragraph, row_head, wide, words
 from detector.research.permutation.combining import ENSEMBLE, MERGED
 from detector.research.permutation.guards import SINGLE

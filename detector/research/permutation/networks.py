@@ -1,29 +1,25 @@
-"""Networks to be compared: how they are trained, and one architecture's program, symmetries and weights."""
+"""Networks to be compared: which they are, and one architecture's program, symmetries and weights."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
+from detector.classifiers.program import Program
 from detector.errors import AnalysisError
-from detector.research.permutation.program import Program
 from detector.research.permutation.tracing import derive_spec
 from detector.training.architectures import check_network
+from detector.training.naming import NetworkName
 from detector.training.options import PlanOptions
 from detector.training.recipe import TrainingRecipe
-from detector.training.runs import Runs, runs_job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
     from detector.research.permutation.spec import PermutationSpec
-    from detector.research.studies import Workplace
     from detector.shards.stages import Arrays
     from detector.training.data import LabelledImages
 
@@ -43,13 +39,13 @@ def at_width(architecture: str, width: int) -> str:
     Raises:
         AnalysisError: There is no such network.
     """
-    name = SHORT.get(architecture, architecture)
-    if re.search(r"-\d", name) is None:
+    given = NetworkName.parse(SHORT.get(architecture, architecture))
+    if given is None:
         raise AnalysisError(
             f"architecture: {architecture!r} names no widths; {', '.join(SHORT)}, or a network's name with widths in "
             "units, such as mlp-1-1 or resnet20-1-layernorm"
         )
-    found = re.sub(r"-(\d+)", lambda match: f"-{int(match[1]) * width}", name)
+    found = str(replace(given, widths=tuple(each * width for each in given.widths)))
     check_network(found)
     return found
 
@@ -81,38 +77,6 @@ class NetworkOptions(PlanOptions):
         return TrainingRecipe.of(name, images, self.plan(images), init_seed=seed, order_seed=seed)
 
 
-def trained_networks(
-    workplace: Workplace,
-    title: str,
-    recipes: Sequence[TrainingRecipe],
-    images: LabelledImages,
-    at: Sequence[int] | None = None,
-) -> Arrays:
-    """Networks of one architecture, found or trained.
-
-    Args:
-        workplace: Where they are kept.
-        title: For people who watch.
-        recipes: One for each.
-        images: What they are trained on.
-        at: Steps, rising, at which they are looked at; None for the last.
-
-    Returns:
-        By name their parameters and buffers, (recipes, steps, ...).
-
-    Raises:
-        AnalysisError: As for `detector.training.runs.checkpoints`.
-        CalibrationError: The disk refuses.
-    """
-    steps = (recipes[0].plan.steps,) if at is None else tuple(at)
-    return workplace.done(
-        "permutation/networks",
-        lambda: runs_job(title, recipes, Runs(images, steps)),
-        recipes=[recipe.to_json() for recipe in recipes],
-        at=list(steps),
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Architecture:
     """All that networks of one architecture share when they are aligned.
@@ -140,7 +104,7 @@ class Architecture:
         """A network's parameters and buffers for alignment.
 
         Args:
-            weights: By name, as `trained_networks` gives them.
+            weights: By name, as `detector.research.networks.trained_networks` gives them.
             index: Which of them.
         """
         return {name: torch.from_numpy(np.array(weights[name][index])) for name in self.program.state}

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from detector.research.permutation.program import Program
-    from detector.research.permutation.spec import State
+    from detector.classifiers.program import Program, State
 
 _MEAN, _VARIANCE, _TRAINING = 3, 4, 5  # arguments of aten.batch_norm
 

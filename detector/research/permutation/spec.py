@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    State = Mapping[str, Tensor]
-    """A network's parameters and buffers by name."""
+    from detector.classifiers.program import State
+
     Permutations = Mapping[str, NDArray[np.int64]]
     """By the group's name, int64 (units,): unit i of the permuted network is unit p[i] of the one it was made of. A
     group that is not named stays as it is."""

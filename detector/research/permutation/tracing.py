@@ -17,7 +17,7 @@ from detector.research.permutation.units import Units
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from detector.research.permutation.program import Program
+    from detector.classifiers.program import Program
 
 _TOLERANCE = 1e-3  # of the spread of the outputs: float32 sums in another order
 _PROOFS = 2  # random permutations of everything

@@ -19,8 +19,9 @@ from detector.shards.base import Job, Shard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from detector.classifiers.program import State
     from detector.progress import Advance
-    from detector.research.permutation.spec import Permutations, State
+    from detector.research.permutation.spec import Permutations
     from detector.shards.base import Models
     from detector.shards.stages import Arrays
     from detector.training.data import LabelledImages

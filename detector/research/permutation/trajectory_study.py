@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.errors import AnalysisError
+from detector.research.networks import trained_networks
 from detector.research.permutation.hybrids import Hybrid
-from detector.research.permutation.networks import at_width, trained_networks
+from detector.research.permutation.networks import at_width
 from detector.research.permutation.study_options import NetworkStudyOptions
 from detector.research.permutation.trajectories import Trajectory
 from detector.research.permutation.trajectory_claims import trajectory_claims
@@ -59,10 +60,7 @@ class TrajectoryOptions(NetworkStudyOptions):
     @property
     def epochs(self) -> tuple[int, ...]:
         """Those at which there are checkpoints."""
-        if self.at is not None:
-            return self.at
-        doubling = (2**power for power in range(self.networks.epochs.bit_length()))
-        return tuple(sorted({0, self.networks.epochs, *doubling}))
+        return self.networks.doubling_epochs if self.at is None else self.at
 
     def small(self) -> TrajectoryOptions:
         """The same for seconds: two pairs of narrow networks, trained shortly."""

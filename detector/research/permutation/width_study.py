@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detector.errors import AnalysisError
-from detector.research.permutation.networks import at_width, trained_networks
+from detector.research.networks import trained_networks
+from detector.research.permutation.networks import at_width
 from detector.research.permutation.study_options import NetworkStudyOptions
 from detector.research.permutation.width_claims import width_claims
 from detector.research.permutation.width_job import SETS, TRIPLE, Comparison, Triples, triples_job

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from detector.errors import AnalysisError
-from detector.research.permutation.networks import trained_networks
+from detector.research.networks import trained_networks
 from detector.research.representation.kinds import Maps
 from detector.research.representation.path_jobs import Trained
 from detector.research.representation.probe import Probe
 from detector.research.representation.spaces.centring import MOST_INPUTS
 from detector.research.representation.spaces.kinds import SpaceKind
 from detector.research.representation.spaces.registry import SPACES
-from detector.training.architectures import check_network
+from detector.training.architectures import OF_WIDTHS, check_network
 from detector.training.kinds import OptimiserKind
+from detector.training.naming import NetworkName
 from detector.training.options import PlanOptions
 from detector.training.recipe import TrainingRecipe
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MAX_SEEDS: Final = 100
 MAX_LAYERS: Final = 1000
 _LEAST_INPUTS = 10
-_OF_WIDTHS = frozenset({"mlp", "cnn", "flatcnn"})
 
 
 def training(
@@ -67,8 +67,8 @@ def shape_name(architecture: str, depth: int, width: int) -> str:
     if not 1 <= depth <= MAX_LAYERS:
         raise AnalysisError(f"depth must lie in 1..{MAX_LAYERS}, not {depth}")
     family, _, norm = architecture.partition("-")
-    sizes = "-".join([str(width)] * depth) if family in _OF_WIDTHS else str(width)
-    name = f"{family}{'' if family in _OF_WIDTHS else depth}-{sizes}" + (f"-{norm}" if norm else "")
+    counted, widths = (None, (width,) * depth) if family in OF_WIDTHS else (depth, (width,))
+    name = str(NetworkName(family, counted, widths, norm or None))
     check_network(name)
     return name
 
@@ -118,8 +118,7 @@ class PathStudyOptions:
     @property
     def epochs(self) -> tuple[int, ...]:
         """Those at which networks of the first shape are looked at: 0, 1, 2, 4, ... and the last."""
-        doubling = (2**power for power in range(self.networks.epochs.bit_length()))
-        return tuple(sorted({0, self.networks.epochs, *doubling}))
+        return self.networks.doubling_epochs
 
     def small(self) -> Self:
         """The same for seconds: two networks of each shape, trained shortly, on few inputs."""

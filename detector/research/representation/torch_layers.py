@@ -10,9 +10,8 @@ import torch
 from detector.classifiers.base import PixelType
 from detector.classifiers.bottlenecks import Operation, stretches
 from detector.classifiers.outputs import as_rows, as_spec_images, filled, probe_images, to_logits
+from detector.classifiers.program import Program
 from detector.errors import AnalysisError
-from detector.research.permutation.activations import activations
-from detector.research.permutation.program import Program
 from detector.research.representation.layered import Said
 from detector.research.representation.layers import Learnt, choose_layers
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from detector.classifiers.base import Float32Array
+    from detector.classifiers.program import State
     from detector.classifiers.torch import TorchClassifier
-    from detector.research.permutation.spec import State
     from detector.research.representation.layers import Layer
     from detector.shards.stages import Arrays
 
@@ -95,7 +94,7 @@ class TorchLayers:
         batch = _encoded(self.classifier, as_spec_images(images, self.classifier.spec))
         result, wanted = _result(self.program), {layer.tensor for layer in layers}
         with torch.no_grad():
-            found = activations(self.program, self.state, batch, wanted | {result})
+            found = self.program.activations(batch, wanted | {result}, self.state)
         rows = as_rows(found[result].cpu().numpy(), len(batch), self.name)[: len(images)]
         hidden = {name: found[name][: len(images)].cpu().numpy() for name in wanted}
         return Said(hidden, to_logits(rows, self.classifier.output_kind))
@@ -125,7 +124,7 @@ def _layers(program: Program, example: Tensor) -> tuple[Layer, ...]:
     ]
     found = list(stretches(operations, images, [_result(program)]))
     with torch.no_grad():
-        values = activations(program, program.state, example, {stretch.end for stretch in found})
+        values = program.activations(example, {stretch.end for stretch in found})
     shapes = {name: tuple(value.shape[1:]) for name, value in values.items() if value.shape[:1] == example.shape[:1]}
     return choose_layers(found, reads, shapes)
 

@@ -11,8 +11,8 @@ from detector.reporting import numbers
 from detector.research.claims import Claim
 
 if TYPE_CHECKING:
+    from detector.research.representation.course import Course
     from detector.research.representation.spaces.base import Array
-    from detector.research.representation.training_study import Course
 
 SOURCE: Final = "arXiv 2206.10999"
 REPLICATION: Final = "a replication of arXiv 2206.10999 on MNIST, residual MLPs"

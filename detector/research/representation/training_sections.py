@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
+    from detector.research.representation.course import Course
     from detector.research.representation.spaces.base import Array
-    from detector.research.representation.training_study import Course
 
 _FAINTEST = 0.25
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from detector.calibration.tuning.report import recorded, tuning_body
-from detector.html import joined
+from detector.reporting.html import joined
 from tests.support.pages import read_page
 
 if TYPE_CHECKING:

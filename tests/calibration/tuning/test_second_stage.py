@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from detector.calibration.tuning.second_stage import chain_cost, detours
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions, Chains
-from detector.research.connectivity.curves import LossCurves
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions, Chains
+from detector.paths.curves import LossCurves
 
 STRAIGHT = LossCurves(np.array([0.0, 1.0]), np.zeros((1, 2), np.float32))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detector.research.analysis import render
-from detector.research.connectivity.analysis import analyse
+from tests.support.analysing import analysed_connectivity
 from tests.support.calibrating import Recorder
 from tests.support.connecting import OPTIONS
 
@@ -46,7 +46,7 @@ def test_the_report_has_the_claims_first_and_says_its_n(analysed: tuple[Path, An
 
 def test_what_is_finished_is_found_again(inputs: CalibrationInputs, analysed: tuple[Path, Analysis]) -> None:
     told = Recorder()
-    again = analyse(inputs, OPTIONS, analysed[0], told, studies=["bypass", "pairs"])
+    again = analysed_connectivity(inputs, OPTIONS, analysed[0], told, studies=["bypass", "pairs"])
     assert told.stages == []
     assert again.to_json() == analysed[1].to_json()
 
@@ -56,10 +56,10 @@ def test_an_interrupted_analysis_goes_on(inputs: CalibrationInputs, tmp_path: Pa
     small = OPTIONS.given(pairs=6, attack_steps=5, prototype_steps=3, steps=3)
     before = Recorder(interrupt_at=title)
     with pytest.raises(KeyboardInterrupt):
-        analyse(inputs, small, tmp_path, before, studies=["pairs"])
+        analysed_connectivity(inputs, small, tmp_path, before, studies=["pairs"])
     assert not (tmp_path / "report.html").exists()
     after, whole = Recorder(), Recorder()
-    found = analyse(inputs, small, tmp_path, after, studies=["pairs"])
-    analyse(inputs, small, tmp_path / "whole", whole, studies=["pairs"])
+    found = analysed_connectivity(inputs, small, tmp_path, after, studies=["pairs"])
+    analysed_connectivity(inputs, small, tmp_path / "whole", whole, studies=["pairs"])
     assert before.stages + after.stages == whole.stages
     assert (tmp_path / "report.html").read_text() == render(found)

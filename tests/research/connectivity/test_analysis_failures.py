@@ -16,8 +16,8 @@ from detector.classifiers.options import SpecOptions
 from detector.classifiers.torch import TorchClassifier
 from detector.embedded import SPEC
 from detector.errors import AnalysisError
-from detector.research.connectivity.analysis import analyse
 from detector.research.connectivity.options import ConnectivityOptions
+from tests.support.analysing import analysed_connectivity
 from tests.support.calibrating import Recorder, unlabelled
 from tests.support.connecting import OPTIONS
 
@@ -56,7 +56,7 @@ def _inputs(module: nn.Module, inputs: CalibrationInputs, folder: Path) -> Calib
 
 def test_without_gradients_real_images_are_still_measured(inputs: CalibrationInputs, tmp_path: Path) -> None:
     told = Recorder()
-    found = analyse(replace(inputs, gradients=None, origin=None), SMALL, tmp_path, told, studies=OF_PAIRS)
+    found = analysed_connectivity(replace(inputs, gradients=None, origin=None), SMALL, tmp_path, told, studies=OF_PAIRS)
     (study,) = found.studies
     assert list(study.figures["kinds"]) == ["real-real", "two classes"]
     left_out = [sentence for sentence in found.missing if "no gradients: pass --gradients" in sentence]
@@ -78,19 +78,21 @@ def test_a_class_with_one_image_is_left_out_by_name(inputs: CalibrationInputs, t
     rows = np.flatnonzero(inputs.images.labels != 7)
     rows = np.r_[rows[:200], np.flatnonzero(inputs.images.labels == 7)[:1]]
     few = replace(inputs, images=inputs.images.take(rows), gradients=None, origin=None)
-    found = analyse(few, SMALL, tmp_path, Recorder(), studies=["pairs"])
+    found = analysed_connectivity(few, SMALL, tmp_path, Recorder(), studies=["pairs"])
     assert any(sentence.endswith(": 7") and "fewer than two images" in sentence for sentence in found.missing)
     assert 7 not in found.studies[0].arrays["real-real classes"]
 
 
 def test_without_labels_answers_stand_for_them(inputs: CalibrationInputs, tmp_path: Path) -> None:
-    found = analyse(replace(unlabelled(inputs), gradients=None), SMALL, tmp_path, Recorder(), studies=["pairs"])
+    found = analysed_connectivity(
+        replace(unlabelled(inputs), gradients=None), SMALL, tmp_path, Recorder(), studies=["pairs"]
+    )
     assert any("no labels" in sentence for sentence in found.missing)
 
 
 def test_constant_answers_are_said(inputs: CalibrationInputs, tmp_path: Path) -> None:
     constant = _inputs(_Linear(), inputs, tmp_path)
-    found = analyse(constant, SMALL, tmp_path / "out", Recorder(), studies=OF_PAIRS)
+    found = analysed_connectivity(constant, SMALL, tmp_path / "out", Recorder(), studies=OF_PAIRS)
     assert any("answers are constant" in sentence for sentence in found.missing)
     pairs = found.studies[0].figures["kinds"]["real-real"]
     assert pairs["measures"]["gap"]["mean"]["value"] == 0
@@ -103,16 +105,14 @@ def test_a_loss_that_is_no_number_is_a_clear_error(inputs: CalibrationInputs, tm
     lit = replace(inputs.images, pixels=pixels)
     broken = _inputs(_Linear(1.0), replace(inputs, images=lit), tmp_path)
     with pytest.raises(AnalysisError, match=r"nothing could be analysed. pairs: .* NaN or infinite numbers; bypass: "):
-        analyse(broken, SMALL, tmp_path / "out", Recorder(), studies=OF_PAIRS)
+        analysed_connectivity(broken, SMALL, tmp_path / "out", Recorder(), studies=OF_PAIRS)
 
 
 def test_nothing_to_work_on_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AnalysisError, match="pass --classifier and --images, or --barriers"):
-        analyse(None, ConnectivityOptions(), tmp_path, Recorder())
     with pytest.raises(AnalysisError, match=r"pairs: pairs of images need a classifier"):
-        analyse(None, ConnectivityOptions(), tmp_path, Recorder(), studies=["pairs"])
+        analysed_connectivity(None, ConnectivityOptions(), tmp_path, Recorder(), studies=["pairs"])
     with pytest.raises(AnalysisError, match=r"--studies pears: .* there are .*pairs"):
-        analyse(None, ConnectivityOptions(), tmp_path, Recorder(), studies=["pears"])
+        analysed_connectivity(None, ConnectivityOptions(), tmp_path, Recorder(), studies=["pears"])
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     options = ConnectivityOptions(barriers={"within-class": tmp_path / "file.csv"})
     with pytest.raises(AnalysisError, match=r"taken: results can't be written"):
-        analyse(None, options, tmp_path / "taken", Recorder())
+        analysed_connectivity(None, options, tmp_path / "taken", Recorder())
 
 
 @pytest.mark.parametrize(

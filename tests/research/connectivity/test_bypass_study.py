@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from detector.research.connectivity.chains import Chains
-from detector.research.connectivity.curves import LossCurves
+from detector.paths.chains import Chains
+from detector.paths.curves import LossCurves
 from detector.research.connectivity.joined import Joined
 from detector.research.connectivity.kinds import Kind
 from tests.support.connecting import OPTIONS

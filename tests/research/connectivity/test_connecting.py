@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions, connect
+from detector.errors import AnalysisError
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions, connect
 from detector.research.connectivity.connecting import arrays_of, chains_of, connect_job
 from detector.research.studies import Workplace
 from detector.shards.base import LocalRunner, Models
@@ -19,7 +21,7 @@ from tests.support.walking import random_pairs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from detector.research.connectivity.chains import Chains
+    from detector.paths.chains import Chains
 
 # Some pairs stay straight, some are bypassed once and some more often.
 OPTIONS = ChainOptions(
@@ -57,3 +59,8 @@ def test_shards_give_what_one_batch_gives_and_tell_of_all_steps(tmp_path: Path) 
     assert progress.steps == {"Connecting pairs": (3 * 70, 3 * 70)}
     again = chains_of(place.done("chains", lambda: connect_job(pairs[:0], OPTIONS)))  # found: no job is asked for
     _same(again, found)
+
+
+def test_there_is_something_to_connect() -> None:
+    with pytest.raises(AnalysisError, match="pairs: there is none"):
+        connect_job(random_pairs(2)[:0], ChainOptions())

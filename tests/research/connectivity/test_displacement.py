@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.research.connectivity.chains import Chains
-from detector.research.connectivity.curves import LossCurves
+from detector.paths.chains import Chains
+from detector.paths.curves import LossCurves
 from detector.research.connectivity.displacement import class_maps, displacements
 
 

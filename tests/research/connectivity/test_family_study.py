@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from detector.errors import AnalysisError
-from detector.html import element
 from detector.reporting.document import document
+from detector.reporting.html import element
 from detector.research.connectivity.family_study import FamilyOptions, study
 from tests.support.calibrating import unlabelled
 

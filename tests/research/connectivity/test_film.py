@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions, connect
-from detector.research.connectivity.connecting import Pairs
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions, connect
+from detector.paths.pairing import Pairs
 from detector.research.connectivity.film import FILE, FilmOptions, filmed, study, sufficient_pixels
 from tests.support import browser
 from tests.support.tiny import TINY_SPEC, tiny_torch

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from detector.errors import AnalysisError, GradientsUnavailableError
-from detector.research.connectivity.bypass import BypassOptions
+from detector.paths.bypass import BypassOptions
 from detector.research.connectivity.film import FILE, FilmOptions, study
 from tests.support.calibrating import unlabelled
 

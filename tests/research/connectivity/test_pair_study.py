@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from detector.metrics import auroc
-from detector.research.connectivity.curves import loss_curves
+from detector.paths.curves import loss_curves
+from detector.paths.samples import Measure, averaged
 from detector.research.connectivity.kinds import Kind, measure
 from detector.research.connectivity.material import PairMaterial
 from detector.research.connectivity.options import ConnectivityOptions
-from detector.research.connectivity.samples import Measure, averaged
 from detector.research.connectivity.walks import Pulled, pull_job
 from detector.research.studies import Workplace
 from detector.shards.base import LocalRunner, Models

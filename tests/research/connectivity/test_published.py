@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from detector.research.connectivity.analysis import analyse
 from detector.research.connectivity.options import ConnectivityOptions
 from detector.research.connectivity.published import read_barriers
+from tests.support.analysing import analysed_connectivity
 from tests.support.calibrating import Recorder
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_the_authors_sample_comes_to_their_figures(shared_data: Path, tmp_path: 
         "within-class": folder / "within_class_sample.csv",
         "adversarial": folder / "cross_class_adversarial_sample.csv",
     }
-    found = analyse(None, ConnectivityOptions(barriers=files), tmp_path, Recorder())
+    found = analysed_connectivity(None, ConnectivityOptions(barriers=files), tmp_path, Recorder())
     (study,) = found.studies
     kinds = study.figures["kinds"]
     means = {kind: one["measures"]["gap"]["mean"]["value"] for kind, one in kinds.items()}

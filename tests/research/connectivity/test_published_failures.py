@@ -6,9 +6,9 @@ import pytest
 
 from detector.errors import AnalysisError
 from detector.research.connectivity import published
-from detector.research.connectivity.analysis import analyse
 from detector.research.connectivity.options import ConnectivityOptions
 from detector.research.connectivity.published import read_barriers
+from tests.support.analysing import analysed_connectivity
 from tests.support.calibrating import Recorder
 
 if TYPE_CHECKING:
@@ -72,4 +72,4 @@ def test_without_pairs_of_one_class_there_is_nothing_to_compare_with(tmp_path: P
         ({"within-class": file}, "at least 2"),
     ):
         with pytest.raises(AnalysisError, match=reason):
-            analyse(None, ConnectivityOptions(barriers=kinds), tmp_path / "out", Recorder())
+            analysed_connectivity(None, ConnectivityOptions(barriers=kinds), tmp_path / "out", Recorder())

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from detector.paths.samples import BarrierSample, Measure
 from detector.research.connectivity.by_class import block_rows, class_rows, classes_differ
-from detector.research.connectivity.samples import BarrierSample, Measure
 from detector.research.connectivity.statistics import View, contrasts, matched, separation, spread, summarise
 
 

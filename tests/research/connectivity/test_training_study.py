@@ -13,10 +13,10 @@ from detector.classifiers.options import SpecOptions
 from detector.classifiers.torch import TorchClassifier
 from detector.data.opening import open_images
 from detector.data.source import read_all
+from detector.paths.curves import loss_curves
 from detector.progress import Silence
 from detector.reporting.document import document
 from detector.reporting.parts import paragraph
-from detector.research.connectivity.curves import loss_curves
 from detector.research.connectivity.modes import ModeOptions, ModePairs, mode_pairs
 from detector.research.connectivity.training_study import TrainingStudyOptions, training_study
 from detector.research.connectivity.untrained import UntrainedOptions, untrained_job

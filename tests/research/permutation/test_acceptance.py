@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from detector.embedded import labelled_digits
+from detector.research.networks import trained_networks
 from detector.research.permutation.barriers import barrier, line
 from detector.research.permutation.matching import MatchingOptions, match_weights
-from detector.research.permutation.networks import Architecture, NetworkOptions, trained_networks
+from detector.research.permutation.networks import Architecture, NetworkOptions
 from detector.research.permutation.spec import composed, identity, permuted, random_permutations
 from detector.research.permutation.trajectories import NONE
 from detector.research.permutation.trajectory_study import TrajectoryOptions

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from detector.classifiers.program import Program
 from detector.errors import AnalysisError
-from detector.research.permutation.activations import Features, _chosen, activations, match_activations
+from detector.research.permutation.activations import Features, _chosen, match_activations
 from detector.research.permutation.kernels import Kernel, Likeness
-from detector.research.permutation.program import Program
 from detector.research.permutation.spec import composed, identity, permuted, random_permutations
 from detector.research.permutation.tracing import derive_spec
 from tests.research.permutation.networks import Residual, Strange, mlp
@@ -40,26 +40,13 @@ def test_a_known_permutation_is_recovered(builder: Callable[[], nn.Module], kern
     found = match_activations(
         program, spec, program.state, moved, [IMAGES[:40], IMAGES[40:]], kernel=kernel, features=features
     )
-    answered = activations(program, program.state, IMAGES, {place.tensor for g in spec.groups for place in g.features})
+    answered = program.activations(IMAGES, {place.tensor for g in spec.groups for place in g.features})
     for group in spec.groups:
         looked_at = _chosen(group.features, features)
         rows = torch.cat([place.rows(answered[place.tensor]) for place in looked_at], 1)
         alive = rows.std(1).numpy() > 1e-6
         back = composed(shuffled, found)[group.name]
         np.testing.assert_array_equal(back[alive], identity(spec)[group.name][alive])
-
-
-def test_activations_are_what_the_layers_give() -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        module = mlp(20, 12).eval()
-    program = Program.of(module, IMAGES[:3], name="network")
-    group = derive_spec(program, IMAGES[:3]).groups[0]
-    assert len(group.features) == 2
-    names = [place.tensor for place in group.features]
-    found = activations(program, program.state, IMAGES, set(names))
-    torch.testing.assert_close(found[names[0]], module[:2](IMAGES))
-    torch.testing.assert_close(found[names[1]], module[:3](IMAGES))
 
 
 @pytest.mark.parametrize("kernel", Kernel)

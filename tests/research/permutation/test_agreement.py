@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from detector.classifiers.program import Program
 from detector.research.permutation.agreement import agreement, fixed_points, living
-from detector.research.permutation.program import Program
 from detector.research.permutation.spec import identity, random_permutations
 from detector.research.permutation.tracing import derive_spec
 from tests.research.permutation.networks import mlp

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from detector.classifiers.program import Program
 from detector.errors import AnalysisError
 from detector.research.permutation.barriers import barrier, line, loss_and_error, simplex
 from detector.research.permutation.normalisation import has_statistics, restated
-from detector.research.permutation.program import Program
 from detector.research.permutation.spec import interpolated, permuted, random_permutations
 from detector.research.permutation.tracing import derive_spec
 from detector.training.data import LabelledImages

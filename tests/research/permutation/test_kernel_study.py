@@ -8,13 +8,14 @@ import pytest
 from detector.embedded import labelled_digits
 from detector.reporting.document import document
 from detector.reporting.parts import paragraph
+from detector.research.networks import trained_networks
 from detector.research.permutation.activations import match_activations
 from detector.research.permutation.barriers import barrier, line
 from detector.research.permutation.kernel_job import COSINE, LINEAR, METHODS, NONE, By, Method
 from detector.research.permutation.kernel_sections import Aligned, kernel_claims
 from detector.research.permutation.kernel_study import KernelOptions, study
 from detector.research.permutation.kernels import Kernel
-from detector.research.permutation.networks import Architecture, NetworkOptions, trained_networks
+from detector.research.permutation.networks import Architecture, NetworkOptions
 from detector.research.permutation.spec import permuted
 from tests.support.permuting import workplace
 

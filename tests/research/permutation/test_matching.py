@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from detector.classifiers.program import Program
 from detector.errors import AnalysisError
 from detector.research.permutation.kernels import Kernel
 from detector.research.permutation.matching import MatchingOptions, gram, match_weights
-from detector.research.permutation.program import Program
 from detector.research.permutation.spec import composed, identity, permuted, random_permutations
 from detector.research.permutation.tracing import derive_spec
 from tests.research.permutation.networks import Residual, mlp, shared

@@ -10,7 +10,8 @@ import torch
 from detector.embedded import labelled_digits
 from detector.errors import AnalysisError
 from detector.progress import Silence
-from detector.research.permutation.networks import SHORT, Architecture, NetworkOptions, at_width, trained_networks
+from detector.research.networks import trained_networks
+from detector.research.permutation.networks import SHORT, Architecture, NetworkOptions, at_width
 from detector.research.permutation.spec import permuted, random_permutations
 from detector.research.studies import Workplace
 from detector.shards.base import LocalRunner

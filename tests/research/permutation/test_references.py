@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from detector.classifiers.program import Program
 from detector.research.permutation.barriers import barrier, line
-from detector.research.permutation.program import Program
 from detector.research.permutation.references import around, through_reference
 from detector.research.permutation.spec import composed, identity, inverse, permuted, random_permutations
 from detector.research.permutation.tracing import derive_spec

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.research.permutation.program import Program
+from detector.classifiers.program import Program
 from detector.research.permutation.spec import (
     composed,
     identity,

@@ -5,24 +5,14 @@ import pytest
 import torch
 from torch import nn
 
+from detector.classifiers.program import Program
 from detector.errors import AnalysisError
 from detector.research.permutation import rules
-from detector.research.permutation.program import Program
 from detector.research.permutation.spec import identity, permuted
 from detector.research.permutation.tracing import derive_spec
 from tests.research.permutation.networks import mlp
 
 IMAGES = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-class _Branching(nn.Module):
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images if float(images.sum()) > 0 else -images
-
-
-def test_a_network_that_cannot_be_traced_is_refused() -> None:
-    with pytest.raises(AnalysisError, match=r"^mine: can't be traced by torch\.export: "):
-        Program.of(_Branching(), IMAGES, name="mine")
 
 
 def test_a_network_without_hidden_layers_has_no_symmetry() -> None:

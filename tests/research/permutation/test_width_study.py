@@ -11,9 +11,10 @@ from detector.embedded import labelled_digits
 from detector.errors import AnalysisError
 from detector.reporting.document import document
 from detector.reporting.parts import paragraph
+from detector.research.networks import trained_networks
 from detector.research.permutation.barriers import barrier, line, loss_and_error
 from detector.research.permutation.matching import match_weights
-from detector.research.permutation.networks import Architecture, NetworkOptions, trained_networks
+from detector.research.permutation.networks import Architecture, NetworkOptions
 from detector.research.permutation.references import through_reference
 from detector.research.permutation.spec import interpolated, permuted
 from detector.research.permutation.width_job import Comparison

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.errors import AnalysisError
-from detector.paths import interpolate
+from detector.paths.straight import interpolate
 from detector.profiles import path_losses
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.research.connectivity.pairing import class_pairs, evenly, of_another_class, of_class
+from detector.paths.pairing import class_pairs, evenly, of_another_class, of_class
 
 
 @pytest.mark.parametrize("seed", range(5))

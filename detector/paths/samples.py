@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
-    from detector.research.connectivity.curves import LossCurves
+    from detector.paths.curves import LossCurves
 
 ROUNDING: Final = 1e-3
 """By how much, nats, a path may lie below its own end: published figures are rounded, and ends measured apart."""

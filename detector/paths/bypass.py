@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from detector.descent import Measured, descend
+from detector.descent import Measured, descend, mean_variation
 from detector.errors import AnalysisError, ClassifierError
-from detector.prototypes.smoothness import mean_variation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

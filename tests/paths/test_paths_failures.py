@@ -10,10 +10,9 @@ from torch import nn
 from detector.classifiers.base import ImageSpec, OutputKind, PixelType
 from detector.classifiers.torch import TorchClassifier
 from detector.errors import AnalysisError, ClassifierError, GradientsUnavailableError
-from detector.research.connectivity.bypass import BypassOptions, bypass
-from detector.research.connectivity.chains import ChainOptions, connect
-from detector.research.connectivity.connecting import connect_job
-from detector.research.connectivity.curves import loss_curves
+from detector.paths.bypass import BypassOptions, bypass
+from detector.paths.chains import ChainOptions, connect
+from detector.paths.curves import loss_curves
 from tests.support.tiny import TINY_SPEC, tiny_module, tiny_torch
 from tests.support.walking import random_pairs
 
@@ -95,11 +94,6 @@ def test_a_point_that_leaves_the_numbers_is_kept_where_it_had_one() -> None:
     found = bypass(nowhere, grey, np.zeros_like(grey), np.zeros(2, np.int64), BypassOptions(learning_rate=0.9, steps=5))
     assert np.isfinite(found.points).all()
     assert np.isfinite(found.losses).all()
-
-
-def test_there_is_something_to_connect() -> None:
-    with pytest.raises(AnalysisError, match="pairs: there is none"):
-        connect_job(random_pairs(2)[:0], ChainOptions())
 
 
 class _Levels(nn.Module):

@@ -10,7 +10,15 @@ from scipy.ndimage import gaussian_filter
 from detector.embedded import SPEC
 from detector.engine.walker import PathWalker
 from detector.images import to_canonical
-from detector.paths import Barriers, Prototypes, barriers, gaussian_blur, interpolate, path_targets, view_images
+from detector.paths.straight import (
+    Barriers,
+    Prototypes,
+    barriers,
+    gaussian_blur,
+    interpolate,
+    path_targets,
+    view_images,
+)
 from detector.profiles import PathKind, PathPlan, PathTarget, View, path_losses
 from tests.support.bundles import digits_onnx
 from tests.support.formulas import one_pixel, two_classes

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.research.connectivity.curves import LossCurves, loss_curves
-from detector.research.connectivity.samples import BarrierSample, Measure, averaged
+from detector.paths.curves import LossCurves, loss_curves
+from detector.paths.samples import BarrierSample, Measure, averaged
 from tests.support.bundles import digits_onnx
 from tests.support.formulas import bump, one_pixel, two_classes
 

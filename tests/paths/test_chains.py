@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from detector.research.connectivity.bypass import BypassOptions
-from detector.research.connectivity.chains import ChainOptions, connect
-from detector.research.connectivity.connecting import Pairs
-from detector.research.connectivity.curves import loss_curves
+from detector.paths.bypass import BypassOptions
+from detector.paths.chains import ChainOptions, connect
+from detector.paths.curves import loss_curves
+from detector.paths.pairing import Pairs
 from tests.support.tiny import tiny_torch
 from tests.support.walking import digit_pairs, field, points, random_pairs
 
 if TYPE_CHECKING:
     from detector.embedded import EmbeddedDefault
-    from detector.research.connectivity.chains import Chains
+    from detector.paths.chains import Chains
 
 QUICK = BypassOptions(steps=20, learning_rate=0.01)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.research.connectivity.curves import LossCurves, loss_curves
+from detector.paths.curves import LossCurves, loss_curves
 from tests.support.tiny import tiny_torch
 from tests.support.walking import field, points, random_pairs
 

@@ -1,4 +1,4 @@
-"""A tiny real detector for trying the service out without a bundle.
+"""A tiny real detector, to try the service without a bundle.
 
 Its classifier tells three brightnesses apart; its paths lead to the uniform image of the predicted brightness; its
 score is the image's mean absolute step between neighbouring rows, so that noise scores high. All by arithmetic on the

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from detector.prototypes.smoothness import mean_variation
-from detector.research.connectivity.bypass import BypassOptions, bypass, onto_boxed_hyperplane
+from detector.descent import mean_variation
+from detector.paths.bypass import BypassOptions, bypass, onto_boxed_hyperplane
 from tests.support.tiny import TINY_SPEC, tiny_torch
 from tests.support.walking import random_pairs
 
 if TYPE_CHECKING:
-    from detector.research.connectivity.connecting import Pairs
+    from detector.paths.pairing import Pairs
 
 QUICK = BypassOptions(steps=40, learning_rate=0.01, stop_loss=0)
 

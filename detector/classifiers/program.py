@@ -10,13 +10,13 @@ import torch
 from detector.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from torch import Tensor, nn
     from torch.export import ExportedProgram
 
-    from detector.research.permutation.spec import State
-
+    State = Mapping[str, Tensor]
+    """Parameters and buffers of a network, by name."""
     Step = Callable[[torch.fx.Node, Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -95,6 +95,28 @@ class Program:
         while not isinstance(outputs, torch.Tensor):
             outputs = next(iter(outputs.values() if isinstance(outputs, dict) else outputs))
         return outputs
+
+    def activations(self, images: Tensor, operations: Container[str], state: State | None = None) -> dict[str, Tensor]:
+        """What some operations give for a batch.
+
+        Args:
+            images: A batch.
+            operations: Their names in `graph`.
+            state: As for `run`.
+
+        Returns:
+            By name, all that were met.
+        """
+        found: dict[str, Tensor] = {}
+
+        def step(node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            value = target(*args, **kwargs)
+            if node.name in operations:
+                found[node.name] = value.clone()  # what follows may work in place
+            return value
+
+        self.run(images, state, step)
+        return found
 
 
 class _Run(torch.fx.Interpreter):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.errors import AnalysisError, GradientsUnavailableError
-from detector.research.connectivity.bypass import BypassOptions, bypass
-from detector.research.connectivity.curves import loss_curves, point_at
+from detector.paths.bypass import BypassOptions, bypass
+from detector.paths.curves import loss_curves, point_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from detector.classifiers.base import Classifier, Float32Array
     from detector.classifiers.torch import TorchClassifier
-    from detector.research.connectivity.curves import LossCurves
+    from detector.paths.curves import LossCurves
 
 _LEAST_POINTS = 3
 _MOST_ROUNDS = 8  # 256 segments of every path

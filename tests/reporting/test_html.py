@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from markupsafe import Markup
 
-from detector.html import Cell, element, joined, page, picture, table
+from detector.reporting.html import Cell, element, joined, page, picture, table
 from tests.support.pages import read_page
 
 NASTY = '"><script>alert(1)</script>&'

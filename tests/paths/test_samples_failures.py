@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detector.errors import AnalysisError
-from detector.research.connectivity.samples import BarrierSample
+from detector.paths.samples import BarrierSample
 
 CLASSES = np.zeros(2, np.int64)
 LOW = np.array([0.1, 0.2])

@@ -1,13 +1,38 @@
-"""Which inputs make a pair."""
+"""Pairs of inputs that a path joins, and which inputs make one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from detector.classifiers.base import Float32Array
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of inputs to be joined.
+
+    Args:
+        starts: float32 (P, C, H, W), canonical.
+        ends: float32 (P, C, H, W), canonical.
+        classes: int64 (P,), whose loss is to be small on the way.
+    """
+
+    starts: Float32Array
+    ends: Float32Array
+    classes: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, rows: slice | NDArray[np.generic]) -> Pairs:
+        """Some of them."""
+        return Pairs(self.starts[rows], self.ends[rows], self.classes[rows])
 
 
 def class_pairs(labels: NDArray[np.int64], seed: int, *, same: bool) -> NDArray[np.int64]:
