@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from detector.bundle.manifest import Manifest
     from detector.conformal import ConformalCalibration
     from detector.paths.straight import Prototypes
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 MANIFEST = "manifest.json"
 CLASSIFIER = "classifier.onnx"

@@ -18,8 +18,8 @@ from detector.bundle.manifest import Manifest
 from detector.conformal import ConformalCalibration
 from detector.errors import BundleIntegrityError, CalibrationError
 from detector.paths.straight import Prototypes
+from detector.scoring.tap_statistics import TapStatistics
 from detector.strata import Strata
-from detector.tap_statistics import TapStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

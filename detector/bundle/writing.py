@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from detector.bundle.contents import BundleParts
     from detector.bundle.manifest import Manifest
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 _Array = NDArray[Any]
 

@@ -36,10 +36,10 @@ from detector.prototypes.quality import prototype_losses
 from detector.prototypes.sharding import synthesis_job
 from detector.residuals import residual_count
 from detector.scoring.features import DOUBT_FEATURE, feature_names
+from detector.scoring.tap_statistics import tap_statistics
 from detector.shards.base import LocalRunner, Models
 from detector.shards.jobs import Stage, run_jobs, run_stages
 from detector.shards.stages import StageStore
-from detector.tap_statistics import tap_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,10 +54,10 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
     from detector.profiles import PathPlan
     from detector.progress import Progress
+    from detector.scoring.tap_statistics import TapStatistics
     from detector.shards.base import Job, ShardRunner
     from detector.shards.jobs import Finished
     from detector.shards.stages import Arrays
-    from detector.tap_statistics import TapStatistics
 
 _HELD_OUT_ATTACKS = 4
 _INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved", "canaries", "_tap_statistics")

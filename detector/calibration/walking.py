@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from detector.paths.straight import Prototypes
     from detector.profiles import PathPlan
     from detector.progress import Advance
+    from detector.scoring.tap_statistics import TapStatistics
     from detector.shards.base import Models, Shard
     from detector.shards.stages import Arrays
-    from detector.tap_statistics import TapStatistics
 
 _CHUNK = 256
 """Images of a shard. Another number would round some answers differently and draw other corruptions."""

@@ -17,9 +17,9 @@ import numpy as np
 from detector.calibration.fitting import ScorerFits
 from detector.evaluation.protocol import BENIGN, CALIBRATION, MILLISECONDS, Graded, Judge
 from detector.evaluation.results import ScorerResult
-from detector.hidden_paths import PREFIX
 from detector.profiles import PathKind
 from detector.scoring.features import feature_names
+from detector.scoring.hidden_paths import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

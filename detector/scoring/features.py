@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.hidden_paths import hidden_path_features, hidden_path_names
 from detector.profiles import logits_of, path_losses, path_margins
+from detector.scoring.hidden_paths import hidden_path_features, hidden_path_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
     from detector.profiles import PathPlan, PathProfile
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 CHANNELS = ("margin", "loss", "runner_up_margin", "elevation", "spread", "log_evidence")
 """Per point: `margin` and `loss` of the predicted class; its lead over the image's runner-up class; its logit above the
@@ -35,7 +35,7 @@ def feature_names(plan: PathPlan, taps: int = 0, residuals: int = 0, hidden: int
 
     ``channel@image`` once, then ``channel@path:alpha`` for each inner point, then ``channel@view``; then, where paths
     are tapped, ``tap[i]@image`` and ``tap[i]@path:alpha`` for each number of the taps; then, where noise residuals are
-    measured, ``residual[i]@image``; then those of `detector.hidden_paths`, where these are read.
+    measured, ``residual[i]@image``; then those of `detector.scoring.hidden_paths`, where these are read.
 
     Args:
         plan: Of the profile.

@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 from detector.bundle import read_bundle, write_bundle
 from detector.bundle.contents import MANIFEST, TAP_STATISTICS
 from detector.errors import BundleIntegrityError
-from detector.tap_statistics import TapStatistics
+from detector.scoring.tap_statistics import TapStatistics
 
 if TYPE_CHECKING:
     from pathlib import Path

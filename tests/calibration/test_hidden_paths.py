@@ -14,9 +14,9 @@ from detector.calibration.measuring import Measurements
 from detector.calibration.pipeline import calibrate
 from detector.calibration.tuning.options import Knob, TuningOptions
 from detector.errors import CalibrationError
-from detector.hidden_paths import hidden_path_names
+from detector.scoring.hidden_paths import hidden_path_names
 from detector.scoring.runner import OnnxScorer
-from detector.tap_statistics import tap_statistics
+from detector.scoring.tap_statistics import tap_statistics
 from tests.support.calibrating import Recorder, digits_inputs, quick_options
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from detector.calibration.inputs import CalibrationInputs
     from detector.embedded import EmbeddedDefault
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 OPTIONS = replace(quick_options(), hidden_paths=True)
 

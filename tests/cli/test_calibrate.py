@@ -15,10 +15,10 @@ from detector.classifiers.onnx import OnnxClassifier
 from detector.cli.main import app
 from detector.data.digests import image_digests
 from detector.errors import BundleError
-from detector.hidden_paths import hidden_path_names
 from detector.profiles import View
 from detector.residuals import residual_count
 from detector.scoring.features import CHANNELS
+from detector.scoring.hidden_paths import hidden_path_names
 from detector.scoring.runner import OnnxScorer
 from tests.support.bundles import digits_onnx
 

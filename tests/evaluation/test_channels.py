@@ -12,9 +12,9 @@ from detector.evaluation.channels import (
     Channel,
     channels,
 )
-from detector.hidden_paths import hidden_path_names
 from detector.profiles import PathKind, PathPlan, PathTarget, View
 from detector.scoring.features import feature_names
+from detector.scoring.hidden_paths import hidden_path_names
 
 PLAN = PathPlan(
     (

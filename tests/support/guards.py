@@ -19,7 +19,7 @@ from detector.profiles import View
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
 from detector.scoring.supervised import fit_supervised
-from detector.tap_statistics import tap_statistics
+from detector.scoring.tap_statistics import tap_statistics
 from tests.support.bundles import DIGITS_PLAN, calibration_images
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from detector.embedded import EmbeddedDefault
     from detector.profiles import PathPlan
     from detector.scoring.fitted import FittedScorer
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 _BLUR = len(DIGITS_PLAN.targets) - 1
 PLAIN = DIGITS_PLAN

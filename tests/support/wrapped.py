@@ -13,7 +13,7 @@ from detector.engine.walker import PathWalker
 from detector.paths.straight import Prototypes
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
-from detector.tap_statistics import tap_statistics
+from detector.scoring.tap_statistics import tap_statistics
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detector.bundle import write_bundle
-from detector.hidden_paths import hidden_path_names
+from detector.scoring.hidden_paths import hidden_path_names
 from detector.transfer.measuring import TransferMeasurements
 from detector.transfer.options import TransferOptions
 from tests.support.calibrating import Recorder

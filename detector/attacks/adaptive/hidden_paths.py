@@ -1,4 +1,4 @@
-"""Hidden paths once more, in differentiable torch operations: twin of `detector.hidden_paths`."""
+"""Hidden paths once more, in differentiable torch operations: twin of `detector.scoring.hidden_paths`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from detector.hidden_paths import LEAST_LENGTH, tapped_rows
+from detector.scoring.hidden_paths import LEAST_LENGTH, tapped_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from detector.profiles import PathPlan
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 _LEAST_SQUARE = 1e-24  # where nothing moves the root has no gradient; far below what counts as a length
 
@@ -20,7 +20,7 @@ _LEAST_SQUARE = 1e-24  # where nothing moves the root has no gradient; far below
 def hidden_path_features(
     taps: Tensor, plan: PathPlan, statistics: TapStatistics, predicted: Tensor, runner_up: Tensor
 ) -> Tensor:
-    """float64 (N, features): as `detector.hidden_paths.hidden_path_features`, with gradients.
+    """float64 (N, features): as `detector.scoring.hidden_paths.hidden_path_features`, with gradients.
 
     Args:
         taps: float32 (N, tapped points, numbers).

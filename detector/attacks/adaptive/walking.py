@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from detector.bundle import Bundle
     from detector.profiles import PathPlan, PathTarget, View
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 _LEAST_VARIANCE = 1e-12  # as in `twin`
 

@@ -1,4 +1,4 @@
-"""Hidden paths as nodes of a graph: twin of `detector.hidden_paths`."""
+"""Hidden paths as nodes of a graph: twin of `detector.scoring.hidden_paths`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto
 
-from detector.hidden_paths import LEAST_LENGTH, tapped_rows
+from detector.scoring.hidden_paths import LEAST_LENGTH, tapped_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from detector.engine.fusing.writer import GraphWriter
     from detector.profiles import PathPlan
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 
 @dataclass(frozen=True)

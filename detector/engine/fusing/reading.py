@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from detector.conformal import ConformalCalibration
     from detector.engine.fusing.walk import Walk, Walked
     from detector.engine.fusing.writer import GraphWriter
-    from detector.tap_statistics import TapStatistics
+    from detector.scoring.tap_statistics import TapStatistics
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import torch
 from detector.attacks.adaptive.guard import differentiable_guard
 from detector.attacks.adaptive.hidden_paths import hidden_path_features
 from detector.attacks.adaptive.walking import Walker
-from detector.hidden_paths import hidden_path_features as plain_features
 from detector.profiles import PathKind, PathPlan, PathProfile, PathTarget
 from detector.scoring.features import profile_features
-from detector.tap_statistics import TapStatistics, tap_statistics
+from detector.scoring.hidden_paths import hidden_path_features as plain_features
+from detector.scoring.tap_statistics import TapStatistics, tap_statistics
 from tests.support.guards import TAPPED, WHOLE, guarded, planned
 
 if TYPE_CHECKING:

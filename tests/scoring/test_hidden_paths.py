@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from detector.hidden_paths import LEAST_LENGTH, NEARNESS, hidden_path_features, hidden_path_names
 from detector.profiles import PathKind, PathPlan, PathProfile, PathTarget
 from detector.scoring.features import feature_names, profile_features
-from detector.tap_statistics import TapStatistics, tap_statistics
+from detector.scoring.hidden_paths import LEAST_LENGTH, NEARNESS, hidden_path_features, hidden_path_names
+from detector.scoring.tap_statistics import TapStatistics, tap_statistics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.tap_statistics import LEAST_IMAGES, tap_statistics
+from detector.scoring.tap_statistics import LEAST_IMAGES, tap_statistics
 
 SIZES = (4, 1, 3)
 

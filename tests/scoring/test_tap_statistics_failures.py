@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detector.errors import CalibrationError
-from detector.tap_statistics import MAX_LAYERS, MAX_NUMBERS, TapStatistics, tap_statistics
+from detector.scoring.tap_statistics import MAX_LAYERS, MAX_NUMBERS, TapStatistics, tap_statistics
 
 GOOD: dict[str, Any] = {
     "sizes": (2, 1),
