@@ -9,7 +9,7 @@ SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-slow lint format protos evaluate-cifar10 evaluate-quick calibrate-cifar10 bench bench-soak bench-rolling bench-servers
-.PHONY: evaluate-tuned analyze-quick analyze-cifar10 analyze-cifar10-difficulty analyze-cifar10-permutation analyze-mnist bench-bypass bench-matching bench-representation bench-strata bench-canaries bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
+.PHONY: evaluate-tuned analyze-quick analyze-cifar10 analyze-cifar10-difficulty analyze-cifar10-permutation analyze-cifar10-representation analyze-mnist bench-bypass bench-matching bench-representation bench-strata bench-canaries bench-generators bench-capacity prometheus test-images loadtest loadtest-distributed clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -87,6 +87,11 @@ analyze-cifar10-permutation: $(INSTALLED) ## Widths of small convolutional and r
 		--out analysis-output/permutation-cifar10-cnn
 	$(BIN)/isthmus analyze permutation $(CIFAR10_WIDTHS) --architecture resnet8-1-layernorm --widths 4,8,16 \
 		--out analysis-output/permutation-cifar10-resnet8
+
+analyze-cifar10-representation: $(INSTALLED) ## Paths of residual networks on CIFAR-10, and of the shared ResNet-20 (three quarters of an hour)
+	$(BIN)/isthmus analyze representation --images $(SHARED)/cifar10/train.zip --size 32x32 --limit 10000 --epochs 8 --augment \
+		--architecture resnet --out analysis-output/representation-cifar10
+	$(BIN)/isthmus analyze representation $(CIFAR10) --out analysis-output/representation-cifar10-given
 
 bench-matching: $(INSTALLED) ## What matching the units of two residual networks takes
 	$(BIN)/python -m benchmarks.matching

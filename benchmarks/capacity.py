@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from detector.bundle import Bundle
+    from detector.classifiers.base import Float32Array
 
 _GIB = 1 << 30
 _HOUR = 3600
@@ -249,18 +250,21 @@ def unit_costs(bundle: Bundle) -> tuple[UnitCosts, int]:
     some, graded = images[:_WALKED], torch.from_numpy(images[:_GRADED])
     walker = PathWalker(classifier, bundle.parts.prototypes, bundle.manifest.plan)
 
+    def walk(count: int) -> Float32Array:
+        return profile_features(walker.profile(some[:count]), bundle.parts.statistics)
+
     def step() -> None:
         pixels = graded.clone().requires_grad_()
         torch.autograd.grad(gradients.differentiable_logits(pixels).sum(), [pixels])
 
     units = UnitCosts(
         forward=_seconds(lambda: classifier.logits(images)) / len(images),
-        walk=_seconds(lambda: profile_features(walker.profile(some))) / len(some),
+        walk=_seconds(lambda: walk(len(some))) / len(some),
         corrupt=_seconds(lambda: everyday(some, seed=0)) / len(some),
         gradient=_seconds(step) / _GRADED,
         plain=_seconds(lambda: gradients.logits(images[:_GRADED])) / _GRADED,
     )
-    return units, profile_features(walker.profile(some[:1])).shape[1]
+    return units, walk(1).shape[1]
 
 
 def _seconds(work: Callable[[], object], rounds: int = 5) -> float:

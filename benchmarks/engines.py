@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from detector.bundle import Bundle
+    from detector.engine.base import Engine
 
 BATCHES = (1, 8, 64)
 _BARE_BATCHES = (1, 4, 8, 16, 32, 64, 128)
@@ -63,6 +64,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path, help="the bundle folder")
+    parser.add_argument("--beside", type=Path, help="another bundle, whose fused engine is timed in the same turns")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of every contender")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
     given = parser.parse_args()
@@ -70,15 +72,19 @@ def main() -> None:
     plain = Detector(bundle, threads=given.threads, engine=EngineChoice.REFERENCE)
     reference = ReferenceEngine(bundle, plain.classifier)
     fused = FusedEngine(bundle, threads=given.threads)
+    engines: dict[str, Engine] = {"fused": fused, "reference": reference}
+    if given.beside is not None:
+        engines["beside"] = FusedEngine(read_bundle(given.beside), threads=given.threads)
     bare = bare_classifier(bundle, given.threads)
     batch = best_batch(bare)
     forwards = bundle.manifest.plan.forwards_per_image
-    table = Table("images", "fused ms/image", "reference / fused", "fused, share of bare forwards/s")
+    columns = ["images", "fused ms/image", "reference / fused", "fused, share of bare forwards/s"]
+    table = Table(*columns, *(["beside / fused"] if given.beside is not None else []))
     for count in BATCHES:
         images = np.random.default_rng(1).random((count, *bundle.manifest.spec.shape), np.float32)
-        times: dict[str, list[float]] = {"fused": [], "reference": [], "bare": []}
+        times: dict[str, list[float]] = {name: [] for name in (*engines, "bare")}
         for turn in range(given.rounds + 1):
-            for name, engine in (("fused", fused), ("reference", reference)):
+            for name, engine in engines.items():
                 begin = time.perf_counter()
                 engine.evidence(images)
                 times[name].append(time.perf_counter() - begin)
@@ -86,10 +92,13 @@ def main() -> None:
             times["bare"].append(bare(count * forwards, batch))
             if not turn:  # the first round warms up
                 times = {name: [] for name in times}
-        speed_up = statistics.median(np.divide(times["reference"], times["fused"]).tolist())
-        share = statistics.median(np.divide(times["bare"], times["fused"]).tolist())
+        ratios = {
+            name: statistics.median(np.divide(times[name], times["fused"]).tolist())
+            for name in ("reference", "bare", "beside")
+            if name in times
+        }
         milliseconds = 1000 * statistics.median(times["fused"]) / count
-        table.add_row(str(count), f"{milliseconds:.2f}", f"{speed_up:.2f}", f"{share:.2f}")
+        table.add_row(str(count), f"{milliseconds:.2f}", *(f"{ratio:.2f}" for ratio in ratios.values()))
     console = Console()
     console.print(f"{forwards} forwards per image; bare classifier at its best batch, {batch}; {given.threads} threads")
     console.print(table)

@@ -96,3 +96,8 @@ def realised_rate(flagged: int, total: int, confidence: float = 0.95) -> Realise
     """Count a rate, with its exact binomial interval (Clopper-Pearson); total >= 1."""
     interval = binomtest(flagged, total).proportion_ci(confidence, method="exact")
     return RealisedRate(flagged, total, float(interval.low), float(interval.high))
+
+
+def realised_share(holds: NDArray[np.bool_]) -> RealisedRate:
+    """The same of (N,) truths, N >= 1."""
+    return realised_rate(int(np.sum(holds)), len(holds))

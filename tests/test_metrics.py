@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.metrics import auroc, mean_estimate, realised_rate
+from detector.metrics import auroc, mean_estimate, realised_rate, realised_share
 
 
 def _mann_whitney(benign: np.ndarray, adversarial: np.ndarray) -> float:
@@ -70,3 +70,10 @@ def test_equal_numbers_have_no_interval_and_nan_stays() -> None:
     found = mean_estimate(np.array([2.0, 2.0]))
     assert (found.value, found.low, found.high) == (2, 2, 2)
     assert np.isnan(mean_estimate(np.array([1.0, np.nan])).high)
+
+
+@pytest.mark.parametrize(("flags", "low", "high"), [([0, 0, 0], 0, 1 - 0.025 ** (1 / 3)), ([1], 0.025, 1)])
+def test_a_counted_rate_has_the_exact_binomial_interval(flags: list[int], low: float, high: float) -> None:
+    found = realised_share(np.array(flags, bool))
+    assert (found.flagged, found.total) == (sum(flags), len(flags))
+    assert (found.low, found.high) == pytest.approx((low, high))

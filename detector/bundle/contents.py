@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from detector.bundle.manifest import Manifest
     from detector.conformal import ConformalCalibration
     from detector.paths.straight import Prototypes
+    from detector.scoring.tap_statistics import TapStatistics
 
 MANIFEST = "manifest.json"
 CLASSIFIER = "classifier.onnx"
@@ -21,6 +22,7 @@ PROTOTYPES = "prototypes.safetensors"
 SCORER = "scorer.onnx"
 CALIBRATION = "calibration.safetensors"
 CANARIES = "canaries.safetensors"
+TAP_STATISTICS = "tap_statistics.safetensors"
 REPORT = "report.html"
 CONTACT_SHEET = "prototypes.png"
 
@@ -35,6 +37,7 @@ class BundleParts:
         scorer: ONNX graph from features to score.
         calibration: Scores of held-out benign images.
         canaries: Inputs with the answers they must give.
+        statistics: Of the taps, to read hidden paths by; None where these are not read.
     """
 
     classifier: bytes | None
@@ -42,6 +45,7 @@ class BundleParts:
     scorer: bytes
     calibration: ConformalCalibration
     canaries: Canaries
+    statistics: TapStatistics | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from detector.bundle.manifest import Manifest
 from detector.conformal import ConformalCalibration
 from detector.errors import BundleIntegrityError, CalibrationError
 from detector.paths.straight import Prototypes
+from detector.scoring.tap_statistics import TapStatistics
 from detector.strata import Strata
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _NEEDED: Final = (
     contents.CALIBRATION,
     contents.CANARIES,
 )
+_OPTIONAL: Final = (contents.TAP_STATISTICS,)
 _MANIFEST_LIMIT: Final = 16 << 20
 _FILE_LIMIT: Final = 4 << 30
 
@@ -69,7 +71,7 @@ def _verified_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         content = _read(folder / name, _FILE_LIMIT)
         if hashlib.sha256(content).hexdigest() != digest:
             raise BundleIntegrityError(f"{folder / name}: altered: its SHA-256 is not the one in the manifest")
-        if name in needed:
+        if name in needed or name in _OPTIONAL:
             files[name] = content
     return files
 
@@ -117,7 +119,27 @@ def _decode(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bun
         scorer=files[contents.SCORER],
         calibration=_calibration(folder / contents.CALIBRATION, files[contents.CALIBRATION], manifest),
         canaries=found,
+        statistics=_statistics(folder / contents.TAP_STATISTICS, files, manifest),
     )
+
+
+def _statistics(file: Path, files: Mapping[str, bytes], manifest: Manifest) -> TapStatistics | None:
+    if file.name not in files:
+        return None
+    if not manifest.plan.tapped:
+        raise BundleIntegrityError(f"{file}: there for taps, but the manifest's path plan taps no path")
+    wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {
+        "sizes": ("int64", (None,)),
+        "mean": ("float32", (None,)),
+        "inverse_scale": ("float32", (None,)),
+        "centres": ("float32", (len(manifest.labels), None)),
+    }
+    arrays = _checked_tensors(file, files[file.name], wanted)
+    sizes = tuple(arrays.pop("sizes").tolist())
+    try:
+        return TapStatistics(sizes, *(arrays[name] for name in wanted if name != "sizes"))
+    except CalibrationError as error:
+        raise BundleIntegrityError(f"{file}: {error}") from error
 
 
 def _check_canaries(file: Path, found: Canaries) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from detector.bundle.contents import BundleParts
     from detector.bundle.manifest import Manifest
+    from detector.scoring.tap_statistics import TapStatistics
 
 _Array = NDArray[Any]
 
@@ -85,6 +86,8 @@ def _encode(parts: BundleParts) -> dict[str, bytes]:
         "logits": parts.canaries.logits,
         "allowed": parts.canaries.allowed,
     }
+    statistics = parts.statistics
+    taps = {} if statistics is None else {contents.TAP_STATISTICS: to_safetensors(_statistics(statistics))}
     graph = {} if parts.classifier is None else {contents.CLASSIFIER: parts.classifier}
     return {
         **graph,
@@ -92,4 +95,14 @@ def _encode(parts: BundleParts) -> dict[str, bytes]:
         contents.SCORER: parts.scorer,
         contents.CALIBRATION: to_safetensors(calibration),
         contents.CANARIES: to_safetensors(canaries),
+        **taps,
+    }
+
+
+def _statistics(found: TapStatistics) -> dict[str, _Array]:
+    return {
+        "sizes": np.asarray(found.sizes, np.int64),
+        "mean": found.mean,
+        "inverse_scale": found.inverse_scale,
+        "centres": found.centres,
     }

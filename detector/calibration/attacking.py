@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.attacks.running import goals, prepare_attack
 from detector.attacks.target import AttackTarget
-from detector.attacks.threat_models import Norm
+from detector.attacks.threat_models import Knowledge, Norm
 from detector.errors import GradientsUnavailableError
 from detector.shards.base import Job, Models, shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -170,3 +170,42 @@ def _find_budget(models: Models, probes: _Probes, model: ThreatModel, advance: A
     strong = strong_enough(model, models.classifier, target, seed=probes.seed)
     advance(1)
     return {"budgets": np.array([strong.budget], np.float64)}
+
+
+def worth_probing(given: Sequence[ThreatModel]) -> list[ThreatModel]:
+    """The attacks whose budget is to be found by trying."""
+    seen: set[_Bound] = set()
+    found = []
+    for model in given:
+        # Queries are costly: what an attack with gradients needed of the same budget is not probed again.
+        if may_grow(model) and (model.knowledge is Knowledge.WHITE_BOX or _bound(model) not in seen):
+            found.append(model)
+        seen.add(_bound(model))
+    return found
+
+
+def strengthened(
+    given: Sequence[ThreatModel], needed: Mapping[ThreatModel, float]
+) -> Iterator[tuple[ThreatModel, ThreatModel]]:
+    """Attacks, each beside itself with the budget that it takes; those that come to the same but once.
+
+    Args:
+        given: The attacks.
+        needed: The budgets of those that were probed; others take what the last of the same norm and budget did.
+    """
+    known: dict[_Bound, float | None] = {}
+    seen: set[str] = set()
+    for model in given:
+        bound = _bound(model)
+        strong = replace(model, budget=needed[model] if model in needed else known.get(bound, model.budget))
+        known[bound] = strong.budget
+        if strong.name not in seen:
+            yield model, strong
+        seen.add(strong.name)
+
+
+_Bound = tuple[Norm, float | None]
+
+
+def _bound(model: ThreatModel) -> _Bound:
+    return model.norm, model.budget

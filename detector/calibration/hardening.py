@@ -76,7 +76,8 @@ def adaptive_successes(
                     )
             answers = detector.score_canonical(moved)
             broken = answers.predicted != truth
-            found[f"adaptive {budget * 255:g}/255, round {turn + 1}"] = profile_features(answers.profile)[broken]
+            features = profile_features(answers.profile, detector.bundle.parts.statistics)
+            found[f"adaptive {budget * 255:g}/255, round {turn + 1}"] = features[broken]
         return found
 
     depends = {

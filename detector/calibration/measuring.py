@@ -5,7 +5,7 @@ Each measurement that takes long is a stage of the store, found again after an i
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,17 @@ import numpy as np
 from detector.attacks.libraries import library_available
 from detector.attacks.running import obstacle
 from detector.attacks.target import AttackTarget
-from detector.attacks.threat_models import Knowledge, Norm
-from detector.calibration.attacking import AttackedImages, attack_job, budgets_job, keep_successes, may_grow
+from detector.calibration.attacking import (
+    AttackedImages,
+    attack_job,
+    budgets_job,
+    keep_successes,
+    strengthened,
+    worth_probing,
+)
 from detector.calibration.options import ScorerChoice
 from detector.calibration.split import Split, split_images
-from detector.calibration.walking import Walk, Walkers, classify_job, walk_job
+from detector.calibration.walking import Walk, Walkers, classify_job, taps_job, walk_job
 from detector.canaries.making import make_canaries
 from detector.canaries.pool import REAL as CANDIDATES
 from detector.errors import CalibrationError
@@ -30,6 +36,7 @@ from detector.prototypes.quality import prototype_losses
 from detector.prototypes.sharding import synthesis_job
 from detector.residuals import residual_count
 from detector.scoring.features import DOUBT_FEATURE, feature_names
+from detector.scoring.tap_statistics import tap_statistics
 from detector.shards.base import LocalRunner, Models
 from detector.shards.jobs import Stage, run_jobs, run_stages
 from detector.shards.stages import StageStore
@@ -47,12 +54,13 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
     from detector.profiles import PathPlan
     from detector.progress import Progress
+    from detector.scoring.tap_statistics import TapStatistics
     from detector.shards.base import Job, ShardRunner
     from detector.shards.jobs import Finished
     from detector.shards.stages import Arrays
 
 _HELD_OUT_ATTACKS = 4
-_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved", "canaries")
+_INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved", "canaries", "_tap_statistics")
 
 
 class Measurements:
@@ -64,6 +72,9 @@ class Measurements:
         folder: Where finished stages are kept.
         progress: Watches.
         runner: Runs the shards of what takes long; None runs them in this process.
+
+    Raises:
+        CalibrationError: Hidden paths are to be read, and the classifier has no taps.
     """
 
     def __init__(
@@ -77,6 +88,8 @@ class Measurements:
         self.inputs, self.options, self.progress = inputs, options, progress
         self._classifier = inputs.loaded.classifier
         self.runner = runner or LocalRunner(Models(self._classifier, inputs.gradients))
+        if options.hidden_paths and not self._layers:
+            raise CalibrationError("--hidden-paths reads the classifier's taps, and there are none")
         self.plan = options.plan(self._classifier.spec, taps=self._classifier.tap_count > 0)
         self.store = StageStore(folder, self._identity())
 
@@ -167,6 +180,23 @@ class Measurements:
         images = arrays["images"].reshape(shape)
         return Prototypes(images, prototype_losses(self._classifier, images))
 
+    @property
+    def statistics(self) -> TapStatistics | None:
+        """Of the taps, to read hidden paths by; None where these are not read."""
+        return self._tap_statistics if self.options.hidden_paths else None
+
+    @cached_property
+    def _tap_statistics(self) -> TapStatistics:
+        rows, pixels = self.anchors, self.inputs.images.pixels
+        ((_, arrays),) = run_jobs([taps_job(lambda part: pixels[rows[part]], len(rows))], self.runner, self.progress)
+        classes = len(self.inputs.labels)
+        return tap_statistics(arrays["taps"], self.predicted[rows], classes=classes, sizes=self._layers)
+
+    @property
+    def _layers(self) -> tuple[int, ...]:
+        """Numbers of each tapped layer."""
+        return tuple(2 * len(tap.read) for tap in self.inputs.loaded.taps)
+
     @cached_property
     def benign(self) -> Float32Array:
         """float32 (N, features): the profiles of all images, read."""
@@ -236,7 +266,8 @@ class Measurements:
 
     def names_of(self, plan: PathPlan) -> tuple[str, ...]:
         """The names of the features that a plan would give, in order."""
-        return feature_names(plan, self._classifier.tap_count, residual_count(self._classifier.spec.shape))
+        hidden = len(self._layers) if self.options.hidden_paths else 0
+        return feature_names(plan, self._classifier.tap_count, residual_count(self._classifier.spec.shape), hidden)
 
     @property
     def residuals(self) -> NDArray[np.int64]:
@@ -257,7 +288,8 @@ class Measurements:
     @property
     def walked_json(self) -> dict[str, Any]:
         """All that decides a profile but the image, JSON-ready."""
-        return {"prototypes": asdict(self.options.prototypes), "plan": self.plan.to_json()}
+        hidden = {"hidden_paths": True} if self.options.hidden_paths else {}
+        return {"prototypes": asdict(self.options.prototypes), "plan": self.plan.to_json(), **hidden}
 
     def attack_json(self, name: str) -> dict[str, Any]:
         """All that decides an attack's images, JSON-ready."""
@@ -303,24 +335,14 @@ class Measurements:
 
     def _strong_enough(self, given: list[ThreatModel], target: AttackTarget) -> list[ThreatModel]:
         """The same attacks with budgets that move images, each of them once."""
-        seen: set[Bound] = set()
-        probed = []
-        for model in given:
-            # Queries are costly: what an attack with gradients needed of the same budget is not probed again.
-            if may_grow(model) and (model.knowledge is Knowledge.WHITE_BOX or _bound(model) not in seen):
-                probed.append(model)
-            seen.add(_bound(model))
+        probed = worth_probing(given)
         needed = dict(zip(probed, self._budgets(probed, target), strict=True))
-        known: dict[Bound, float | None] = {}
-        models: dict[str, ThreatModel] = {}
-        for model in given:
-            bound = _bound(model)
-            strong = replace(model, budget=needed[model] if model in needed else known.get(bound, model.budget))
-            known[bound] = strong.budget
-            if strong.name not in models and strong != model:
+        models = []
+        for model, strong in strengthened(given, needed):
+            if strong != model:
                 self.progress.note(f"{model.name} moves too few images; using {strong.name}")
-            models.setdefault(strong.name, strong)
-        return list(models.values())
+            models.append(strong)
+        return models
 
     def _budgets(self, models: list[ThreatModel], target: AttackTarget) -> list[float]:
         if not models:
@@ -349,7 +371,7 @@ class Measurements:
         """
 
         def job() -> Job:
-            return walk_job(title, Walk(self.prototypes, self.plan), count, walkers)
+            return walk_job(title, Walk(self.prototypes, self.plan, self.statistics), count, walkers)
 
         return Stage(f"profiles of {title}", job, {**self.walked_json, **depends})
 
@@ -366,10 +388,3 @@ class Measurements:
 
     def _stages(self, stages: list[Stage]) -> Iterator[Finished]:
         return run_stages(stages, self.store, self.runner, self.progress)
-
-
-Bound = tuple[Norm, float | None]
-
-
-def _bound(model: ThreatModel) -> Bound:
-    return model.norm, model.budget

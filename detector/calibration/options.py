@@ -48,6 +48,7 @@ class CalibrationOptions:
         alphas: The inner grid points themselves, rising, in (0, 1], in the place of `points`; None has them made.
         views: Whether to ask for other views of the image too.
         residuals: Whether to measure the image's noise residuals.
+        hidden_paths: Whether to read the hidden paths of tapped layers; see `detector.scoring.hidden_paths`.
         fit_fraction: Of the images, that go to the scorer; the rest calibrate the p-values.
         corrupted_copies: How often each image that fits the scorer is also shown to it corrupted in an everyday way, as
             benign; see `detector.corruptions.everyday`. The one-class scorer needs none.
@@ -80,6 +81,7 @@ class CalibrationOptions:
     alphas: tuple[float, ...] | None = None
     views: bool = True
     residuals: bool = False
+    hidden_paths: bool = False
     fit_fraction: float = 0.4
     corrupted_copies: int = 2
     attacks: tuple[ThreatModel, ...] = CALIBRATION_ATTACKS

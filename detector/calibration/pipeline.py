@@ -182,6 +182,7 @@ class _Calibration:
             scorer=self.scorer.model,
             calibration=self.calibration,
             canaries=self.measured.canaries,
+            statistics=self.measured.statistics,
         )
 
     def _check_data(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from detector.paths.straight import Prototypes
     from detector.profiles import PathPlan
     from detector.progress import Advance
+    from detector.scoring.tap_statistics import TapStatistics
     from detector.shards.base import Models, Shard
     from detector.shards.stages import Arrays
 
@@ -34,10 +35,12 @@ class Walk:
     Args:
         prototypes: Where the prototype paths lead.
         plan: Which paths, and where on them.
+        statistics: Of the taps, to read hidden paths by; None does not read them.
     """
 
     prototypes: Prototypes
     plan: PathPlan
+    statistics: TapStatistics | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,16 @@ class Walkers:
 def classify_job(pixels: UInt8Array) -> Job:
     """The classifier's answers to images: `logits`."""
     return Job("Classifying images", _classify, None, lambda shard: pixels[shard.rows], shards(len(pixels), _CHUNK))
+
+
+def taps_job(images: Callable[[slice], UInt8Array], count: int) -> Job:
+    """The taps of some images: `taps`.
+
+    Args:
+        images: Gives some of them.
+        count: How many.
+    """
+    return Job("Reading hidden layers", _read_taps, None, lambda shard: images(shard.rows), shards(count, _CHUNK))
 
 
 def walk_job(title: str, walk: Walk, count: int, walkers: Callable[[slice], Walkers]) -> Job:
@@ -81,12 +94,20 @@ def _classify(models: Models, shared: None, pixels: UInt8Array, advance: Advance
     return {"logits": logits}
 
 
+def _read_taps(models: Models, shared: None, pixels: UInt8Array, advance: Advance) -> Arrays:
+    del shared
+    taps = models.classifier.answers(to_canonical(pixels, models.classifier.spec.shape)).taps
+    advance(len(taps))
+    return {"taps": taps}
+
+
 def _walk(models: Models, walk: Walk, walkers: Walkers, advance: Advance) -> Arrays:
     images = (
         to_canonical(walkers.images, models.classifier.spec.shape) if walkers.images.dtype == "u1" else walkers.images
     )
     if walkers.corrupted is not None:
         images = everyday(images, seed=walkers.corrupted)
-    features = profile_features(PathWalker(models.classifier, walk.prototypes, walk.plan).profile(images))
+    profile = PathWalker(models.classifier, walk.prototypes, walk.plan).profile(images)
+    features = profile_features(profile, walk.statistics)
     advance(len(features))
     return {"features": features}

@@ -43,6 +43,7 @@ class LoadedRemote:
     notes: tuple[str, ...]
     model: None = None
     default_gradients: None = None
+    taps: tuple[()] = ()
 
     @cached_property
     def source_digest(self) -> str:

@@ -98,6 +98,14 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             _DETECTOR,
         ),
     ] = False,
+    hidden_paths: Annotated[
+        bool,
+        panelled(
+            "Also read how the tapped layers move along the tapped path, and which class they are near: slack, steps, "
+            "turns and similarities. At no forward.",
+            _DETECTOR,
+        ),
+    ] = False,
     corrupted_copies: Annotated[
         int,
         panelled(
@@ -169,6 +177,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             blur=blur,
             views=views,
             residuals=residuals,
+            hidden_paths=hidden_paths,
             points=points,
             fit_fraction=fit_fraction,
             strata=strata,

@@ -74,6 +74,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
     views: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
     taps: Annotated[bool, panelled("As for calibrate.", _GUARD)] = True,
     residuals: Annotated[bool, panelled("As for calibrate.", _GUARD)] = False,
+    hidden_paths: Annotated[bool, panelled("As for calibrate.", _GUARD)] = False,
     tune: TuneOption = False,
     tune_budget: TuneBudgetOption = None,
     quick: Annotated[
@@ -147,6 +148,7 @@ def evaluate(  # noqa: PLR0917 - a command line is its options
                 points=points,
                 views=views,
                 residuals=residuals,
+                hidden_paths=hidden_paths,
                 hardening_steps=harden_steps,
                 hardening_rounds=harden_rounds,
                 seed=seed,

@@ -74,7 +74,13 @@ def check_features(bundle: Bundle, *, scorer: int, taps: int) -> None:
     Raises:
         BundleError: It does not.
     """
-    wanted = len(feature_names(bundle.manifest.plan, taps, residual_count(bundle.manifest.spec.shape)))
+    plan, statistics = bundle.manifest.plan, bundle.parts.statistics
+    if statistics is not None and statistics.numbers != taps:
+        raise BundleError(
+            f"hidden paths are read from {statistics.numbers} numbers of taps, but the classifier's taps give {taps}"
+        )
+    hidden = 0 if statistics is None else len(statistics.sizes)
+    wanted = len(feature_names(plan, taps, residual_count(bundle.manifest.spec.shape), hidden))
     if scorer != wanted:
         raise BundleError(
             f"the scorer reads {scorer} features, but the path plan and the classifier's taps give {wanted}"

@@ -38,7 +38,7 @@ class ReferenceEngine:
     def evidence(self, images: Float32Array) -> Evidence:
         """Walk and score canonical images; see `Engine`."""
         profile = self._walker.profile(images)
-        scores = self._scorer.score(profile_features(profile))
+        scores = self._scorer.score(profile_features(profile, self._parts.statistics))
         calibration = self._parts.calibration
         difficulty = calibration.strata.difficulty(profile.image_logits)
         return Evidence(

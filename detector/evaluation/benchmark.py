@@ -116,6 +116,7 @@ def _facts(material: Material) -> dict[str, Any]:
         "alphas": list(manifest.plan.alphas),
         "views": [view.value for view in manifest.plan.views],
         "noise residuals": manifest.plan.residuals,
+        "hidden paths": material.detector.bundle.parts.statistics is not None,
         "strata of difficulty": len(manifest.calibration.images_per_stratum),
         "taps per point": material.detector.classifier.tap_count,
         "seed": material.options.seed,

@@ -19,6 +19,7 @@ from detector.evaluation.protocol import BENIGN, CALIBRATION, MILLISECONDS, Grad
 from detector.evaluation.results import ScorerResult
 from detector.profiles import PathKind
 from detector.scoring.features import feature_names
+from detector.scoring.hidden_paths import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,8 +38,10 @@ WITHOUT_PROTOTYPES = "all but prototypes"
 IMAGE_AND_VIEW = "the image and a view alone"
 IMAGE_ALONE = "the image alone"
 RESIDUALS_ALONE = "noise residuals alone"
-CHEAPER = (WITHOUT_PROTOTYPES, IMAGE_AND_VIEW, IMAGE_ALONE, RESIDUALS_ALONE)
-"""Names of the channels that are no steps towards the whole guard, but parts of it that cost less."""
+WITHOUT_TAPS = "all but taps: hidden paths in their place"
+CHEAPER = (WITHOUT_PROTOTYPES, WITHOUT_TAPS, IMAGE_AND_VIEW, IMAGE_ALONE, RESIDUALS_ALONE)
+"""Names of the channels that are no steps towards the whole guard, but parts of it that cost less or say it with fewer
+numbers."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,14 @@ class Channel:
     forwards: int
 
 
-def channels(plan: PathPlan, taps: int, residuals: int = 0) -> tuple[Channel, ...]:
+def channels(plan: PathPlan, taps: int, residuals: int = 0, hidden: int = 0) -> tuple[Channel, ...]:
     """Ever more evidence, prototype paths alone first, up to all of the plan; then the parts that are `CHEAPER`.
 
     Args:
         plan: Of the guard.
         taps: Numbers the classifier's taps give per image.
         residuals: Numbers the noise residuals give per image.
+        hidden: Tapped layers whose hidden paths are read.
     """
     points = len(plan.alphas)
     kinds = [kind for kind in PathKind if any(target.kind is kind for target in plan.targets)]
@@ -74,7 +78,9 @@ def channels(plan: PathPlan, taps: int, residuals: int = 0) -> tuple[Channel, ..
         steps.append(("taps", ["tap"], 0))
     if plan.residuals:
         steps.append(("noise residuals", ["residual"], 0))
-    names = feature_names(plan, taps, residuals)
+    if hidden:
+        steps.append(("hidden paths", [_HIDDEN], 0))
+    names = feature_names(plan, taps, residuals, hidden)
     found, words, prefixes, forwards = [], [], ["image"], 1
     for word, more, price in steps:
         words.append(word)
@@ -82,7 +88,10 @@ def channels(plan: PathPlan, taps: int, residuals: int = 0) -> tuple[Channel, ..
         forwards += price
         title = f"{word} alone" if len(words) == 1 else f"and {word}"
         found.append(Channel(title, _columns(names, prefixes), forwards))
-    return (*found, *_without_prototypes(names, prefixes, forwards, cost), *_looks(plan, names))
+    without = _without_prototypes(names, prefixes, forwards, cost)
+    if hidden:
+        without += (Channel(WITHOUT_TAPS, _where(names, lambda channel, _: channel != "tap"), forwards),)
+    return (*found, *without, *_looks(plan, names))
 
 
 def _without_prototypes(
@@ -113,17 +122,19 @@ _WORDS = {
     PathKind.BLUR: "blur path",
 }
 
-_BY_CHANNEL = {"tap", "residual"}
+_HIDDEN = PREFIX.rstrip("_")
+_BY_CHANNEL = {"tap", "residual", _HIDDEN}
 
 
 def _columns(names: tuple[str, ...], prefixes: list[str]) -> NDArray[np.int64]:
-    """Features of the points that start so; taps and residuals, wherever read, only where they are among them."""
+    """Features of the points that start so; taps, residuals and hidden paths only where they are named."""
     return _where(names, lambda channel, point: (channel if channel in _BY_CHANNEL else point) in prefixes)
 
 
 def _where(names: tuple[str, ...], wanted: Callable[[str, str], bool]) -> NDArray[np.int64]:
-    """Features whose channel and point are wanted, both told without what follows a bracket or a colon."""
+    """Features whose channel and point are wanted, told without brackets and colons; hidden paths are one channel."""
     parts = ([part.split("[")[0].split(":")[0] for part in name.split("@", 1)] for name in names)
+    parts = ([_HIDDEN if channel.startswith(PREFIX) else channel, point] for channel, point in parts)
     return np.array([at for at, (channel, point) in enumerate(parts) if wanted(channel, point)], np.int64)
 
 
@@ -227,9 +238,10 @@ class Trials:
 
 def channel_results(material: Material, trials: Trials, milliseconds_per_forward: float) -> list[ScorerResult]:
     """Every channel on top of the ones before it."""
-    plan, residuals = material.detector.bundle.manifest.plan, len(material.measured.residuals)
+    bundle, residuals = material.detector.bundle, len(material.measured.residuals)
+    hidden = 0 if bundle.parts.statistics is None else len(bundle.parts.statistics.sizes)
     results = []
-    for channel in channels(plan, material.detector.classifier.tap_count, residuals):
+    for channel in channels(bundle.manifest.plan, material.detector.classifier.tap_count, residuals, hidden):
         material.progress.note(f"channels: {channel.name}, {channel.forwards} forwards")
         figures, judge, spent = trials.detected(channel.columns)
         results.append(

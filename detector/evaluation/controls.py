@@ -12,9 +12,9 @@ from detector.corruptions import CORRUPTIONS, corrupt
 from detector.data.idx import read_idx_images
 from detector.errors import DataError
 from detector.evaluation.pair_barriers import compare_pairs
-from detector.evaluation.protocol import count
 from detector.evaluation.results import Control
 from detector.evaluation.unattacked import fit_to_shape, mixed_pairs
+from detector.metrics import realised_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +108,6 @@ def _control(material: Material, name: str, p_values: NDArray[np.float64], accur
     return Control(
         name=name,
         accuracy=accuracy,
-        suspect=count(p_values <= rates.suspect),
-        adversarial=count(p_values <= rates.adversarial),
+        suspect=realised_share(p_values <= rates.suspect),
+        adversarial=realised_share(p_values <= rates.adversarial),
     )

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from detector.calibration.stratifying import USUAL_STRATA
-from detector.evaluation.protocol import count
-from detector.metrics import auroc_estimate
+from detector.metrics import auroc_estimate, realised_share
 from detector.profiles import path_losses
 from detector.strata import ONE_STRATUM, Proxy, Strata, quantile_strata
 
@@ -145,9 +144,9 @@ def difficulty_rows(
             DifficultyRow(
                 low=edges[number],
                 high=edges[number + 1],
-                suspect=count(p_values <= rates.suspect),
-                adversarial=count(p_values <= rates.adversarial),
-                undivided=count(benign.undivided[own] <= rates.suspect),
+                suspect=realised_share(p_values <= rates.suspect),
+                adversarial=realised_share(p_values <= rates.adversarial),
+                undivided=realised_share(benign.undivided[own] <= rates.suspect),
                 caught=_caught(caught, rates.suspect),
                 caught_adversarial=_caught(caught, rates.adversarial),
                 caught_undivided=_caught(alone, rates.suspect),
@@ -158,7 +157,7 @@ def difficulty_rows(
 
 
 def _caught(p_values: NDArray[np.float64], rate: float) -> RealisedRate | None:
-    return count(p_values <= rate) if len(p_values) else None
+    return realised_share(p_values <= rate) if len(p_values) else None
 
 
 def _auroc(benign: NDArray[np.float64], attacked: NDArray[np.float64]) -> Estimate | None:

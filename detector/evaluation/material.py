@@ -227,7 +227,7 @@ class Material:
     def score(self, images: Float32Array) -> Scored:
         """Let the guard score canonical images, keeping what its scorer read."""
         detection = self.detector.score_canonical(images)
-        return Scored(images, detection, profile_features(detection.profile))
+        return Scored(images, detection, profile_features(detection.profile, self.detector.bundle.parts.statistics))
 
     def _target(self, model: ThreatModel) -> AttackTarget:
         rows = self.targets[: self.options.images_for(model)]

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
-import numpy as np
-
 from detector.conformal import ConformalCalibration
 from detector.evaluation.results import Detected
-from detector.metrics import auroc_estimate, realised_rate
+from detector.metrics import auroc_estimate, realised_share
 from detector.strata import ONE_STRATUM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from detector.classifiers.base import Float32Array
@@ -80,7 +79,7 @@ class Judge:
 
     def false_positives(self) -> RealisedRate:
         """Benign test images flagged at the SUSPECT rate."""
-        return count(self.p_values(self.benign) <= self.rates.suspect)
+        return realised_share(self.p_values(self.benign) <= self.rates.suspect)
 
     def judge(self, attacked: Mapping[str, Graded]) -> dict[str, Detected]:
         """Per attack with at least two images: how well it is detected."""
@@ -93,8 +92,3 @@ class Judge:
             tpr_suspect=float((p_values <= self.rates.suspect).mean()),
             tpr_adversarial=float((p_values <= self.rates.adversarial).mean()),
         )
-
-
-def count(flagged: NDArray[np.bool_]) -> RealisedRate:
-    """The share of flagged images, at least one image."""
-    return realised_rate(int(np.sum(flagged)), len(flagged))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.attacks.threat_models import Norm
-from detector.evaluation.protocol import count
 from detector.evaluation.results import AttackResult, ClassRow
+from detector.metrics import realised_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,13 +54,13 @@ def attack_results(
 def all_attacks_detected(material: Material) -> RealisedRate | None:
     """Of the images that any attack moved, those whose every successful attack is flagged; None if no attack did."""
     moved, missed = _per_image(material, material.attacked.values())
-    return count(~missed[moved]) if moved.any() else None
+    return realised_share(~missed[moved]) if moved.any() else None
 
 
 def robust_accuracy(material: Material) -> RealisedRate:
     """Of the images attacked, those let through as they are and brought to no unflagged misclassification."""
     _, missed = _per_image(material, material.attacked.values())
-    return count(~_flagged(material, material.benign.detection.p_values[material.targets]) & ~missed)
+    return realised_share(~_flagged(material, material.benign.detection.p_values[material.targets]) & ~missed)
 
 
 def robust_within(material: Material, radius: float) -> float:
@@ -92,7 +92,9 @@ def class_rows(material: Material) -> list[ClassRow]:
         if len(of_class):
             rows.append(
                 ClassRow(
-                    label=label, false_positives=count(of_class), true_positives=count(hits) if len(hits) else None
+                    label=label,
+                    false_positives=realised_share(of_class),
+                    true_positives=realised_share(hits) if len(hits) else None,
                 )
             )
     return rows

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.evaluation.protocol import count
+from detector.metrics import realised_share
 from detector.reporting import numbers
 from detector.transfer.evidence import Finding, Subject
 
@@ -49,7 +49,7 @@ def _canaries(measured: TransferMeasurements) -> Finding:
 
 
 def _agreement(measured: TransferMeasurements) -> Finding:
-    same = count(measured.old.predicted == measured.new.predicted)
+    same = realised_share(measured.old.predicted == measured.new.predicted)
     return Finding(
         subject=Subject.AGREEMENT,
         sentence=f"both classifiers give the same class to {numbers.realised(same)} of {same.total} images",
@@ -62,7 +62,7 @@ def _agreement(measured: TransferMeasurements) -> Finding:
 def _accuracies(measured: TransferMeasurements) -> list[Finding]:
     found = []
     for which, walked in (("old", measured.old), ("new", measured.new)):
-        right = count(walked.predicted == measured.labels)
+        right = realised_share(walked.predicted == measured.labels)
         found.append(
             Finding(
                 subject=Subject.ACCURACY,

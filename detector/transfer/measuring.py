@@ -152,11 +152,13 @@ class TransferMeasurements:
     def scores_of(self, classifier: Classifier, prototypes: Prototypes, images: Float32Array) -> Float32Array:
         """float32 (n,): what the scorer says of other images, float32 (n, channels, height, width)."""
         profile = PathWalker(classifier, prototypes, self.bundle.manifest.plan).profile(images)
-        return self.scorer.score(profile_features(profile))
+        return self.scorer.score(profile_features(profile, self.bundle.parts.statistics))
 
     def _walked(self, which: str, classifier: Classifier, prototypes: Prototypes) -> Walked:
         pixels = self.inputs.sample.pixels
-        walk = Walk(prototypes, self.bundle.manifest.plan)
+        statistics = self.bundle.parts.statistics
+        fits = statistics is not None and statistics.numbers == classifier.tap_count
+        walk = Walk(prototypes, self.bundle.manifest.plan, statistics if fits else None)
 
         def job() -> Job:
             title = f"Walking paths, {which} classifier"
@@ -190,4 +192,4 @@ def _walk(models: Models, walk: Walk, pixels: UInt8Array, advance: Advance) -> A
         found |= {"mean loss on the way to prototypes": profile.losses[:, own].mean(axis=(1, 2))}
     advance(len(images))
     summaries = {_SUMMARY + name: values.astype(np.float32) for name, values in found.items()}
-    return {"logits": profile.image_logits, "features": profile_features(profile), **summaries}
+    return {"logits": profile.image_logits, "features": profile_features(profile, walk.statistics), **summaries}

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detector.evaluation.protocol import count
-from detector.metrics import RealisedRate, realised_rate
+from detector.metrics import RealisedRate, realised_rate, realised_share
 from detector.reporting import numbers
 from detector.transfer.evidence import Finding, Subject
 from detector.verdicts import Verdict
@@ -66,7 +65,7 @@ def targets(rates: TargetRates) -> tuple[tuple[Verdict, float], ...]:
 
 def flagged_rate(p_values: NDArray[np.float64], target: float) -> RealisedRate:
     """How often p-values (N,), N >= 1, are at or below a target rate."""
-    return count(p_values <= target)
+    return realised_share(p_values <= target)
 
 
 @cache

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from detector.bundle.contents import TAP_STATISTICS
 from detector.calibration.options import CalibrationOptions, ScorerChoice
 from detector.calibration.tuning.options import TuningOptions
 from detector.classifiers.address import is_address
@@ -76,6 +77,7 @@ def options_of(manifest: Manifest, *, remote: bool) -> CalibrationOptions:
         blur=PathKind.BLUR in kinds,
         views=bool(manifest.plan.views),
         residuals=manifest.plan.residuals,
+        hidden_paths=TAP_STATISTICS in manifest.files,
         points=len(manifest.plan.alphas),
         prior_strength=manifest.calibration.prior_strength,
         proxy=manifest.calibration.proxy,
@@ -123,6 +125,7 @@ def calibrate_command(manifest: Manifest, sources: Sources) -> str:
     words += [] if options.views else ["--no-views"]
     words += [] if manifest.plan.tapped else ["--no-taps"]
     words += ["--residuals"] if options.residuals else []
+    words += ["--hidden-paths"] if options.hidden_paths else []
     words += ["--tune"] if _tuned(manifest) else []
     return shlex.join(words)
 

@@ -54,6 +54,7 @@ def transferred(
         scorer=old.parts.scorer,
         calibration=old.parts.calibration if thresholds is None else thresholds.calibration,
         canaries=_canaries(measured, anew=thresholds is not None),
+        statistics=old.parts.statistics,
     )
     manifest = dataclasses.replace(
         old.manifest,

@@ -18,6 +18,7 @@ from detector.errors import BundleError
 from detector.profiles import View
 from detector.residuals import residual_count
 from detector.scoring.features import CHANNELS
+from detector.scoring.hidden_paths import hidden_path_names
 from detector.scoring.runner import OnnxScorer
 from tests.support.bundles import digits_onnx
 
@@ -32,8 +33,10 @@ FLAGS = {
     "views": ("--no-taps",),
     "taps": ("--no-views",),
     "residuals": ("--no-taps", "--no-views", "--residuals"),
+    "hidden paths": ("--no-views", "--hidden-paths"),
 }
 """What is in, and the flags that leave out what is on by default."""
+TAPPED = {"taps", "hidden paths"}
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +56,15 @@ def _calibrated(digits: EmbeddedDefault, out: Path, flags: tuple[str, ...]) -> P
     return out
 
 
+def _hidden_names(detector: Detector) -> tuple[str, ...]:
+    statistics = detector.bundle.parts.statistics
+    return () if statistics is None else hidden_path_names(detector.bundle.manifest.plan, len(statistics.sizes))
+
+
 @pytest.mark.parametrize("name", FLAGS)
 def test_the_manifest_holds_what_was_asked_for(bundles: dict[str, Path], name: str) -> None:
     plan = read_bundle(bundles[name]).manifest.plan
-    views, taps = name == "views", name == "taps"
+    views, taps = name == "views", name in TAPPED
     assert plan.views == (tuple(View) if views else ())
     assert plan.tapped == ((1,) if taps else ())
     assert plan.residuals == (name == "residuals")
@@ -70,7 +78,7 @@ def test_the_classifier_in_the_bundle_has_taps_where_it_was_asked_to_and_answers
 ) -> None:
     bundle = read_bundle(bundles[name])
     classifier = OnnxClassifier(bundle.graph)
-    assert (classifier.tap_count > 0) == (name == "taps")
+    assert (classifier.tap_count > 0) == (name in TAPPED)
     images = bundle.parts.canaries.images
     np.testing.assert_array_equal(classifier.logits(images), digits_onnx(digits).logits(images))
 
@@ -82,6 +90,7 @@ def test_the_scorer_reads_what_the_walk_gives(bundles: dict[str, Path], name: st
         "views": 2 * len(CHANNELS),
         "taps": 3 * detector.classifier.tap_count,
         "residuals": residual_count(detector.bundle.manifest.spec.shape),
+        "hidden paths": 3 * detector.classifier.tap_count + len(_hidden_names(detector)),
     }
     assert OnnxScorer(detector.bundle.parts.scorer).features == len(CHANNELS) * POINTS + extra[name]
     found = detector.score(digits.test.pixels[:20])
@@ -105,6 +114,10 @@ def test_people_read_what_a_bundle_has(isthmus: Isthmus, bundles: dict[str, Path
     assert not re.search("^views", told["taps"], re.MULTILINE)
     assert re.search("^residuals +.*tail of their own", told["residuals"], re.MULTILINE)
     assert not re.search("^residuals", told["taps"], re.MULTILINE)
+    assert re.search(
+        r"^hidden paths +of \d tapped layers, \d+ numbers, are read *$", told["hidden paths"], re.MULTILINE
+    )
+    assert not re.search("^hidden paths", told["taps"], re.MULTILINE)
 
 
 def test_images_that_an_analysis_lists_are_kept_out_of_anchors(digits: EmbeddedDefault, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detector.conformal import ConformalCalibration
-from detector.evaluation.protocol import Graded, Judge, count
+from detector.evaluation.protocol import Graded, Judge
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
@@ -63,13 +63,6 @@ def test_false_positives_are_benign_test_images_at_or_below_the_suspect_rate() -
     assert (found.flagged, found.total) == (3, 5)
     assert found.rate == 3 / 5
     assert found.low < 3 / 5 < found.high
-
-
-@pytest.mark.parametrize(("flags", "low", "high"), [([0, 0, 0], 0, 1 - 0.025 ** (1 / 3)), ([1], 0.025, 1)])
-def test_a_counted_rate_has_the_exact_binomial_interval(flags: list[int], low: float, high: float) -> None:
-    found = count(np.array(flags, bool))
-    assert (found.flagged, found.total) == (sum(flags), len(flags))
-    assert (found.low, found.high) == pytest.approx((low, high))
 
 
 def test_a_scorer_that_separates_perfectly_catches_everything() -> None:

@@ -19,6 +19,7 @@ from detector.profiles import View
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
 from detector.scoring.supervised import fit_supervised
+from detector.scoring.tap_statistics import tap_statistics
 from tests.support.bundles import DIGITS_PLAN, calibration_images
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
     from detector.bundle import Bundle
     from detector.classifiers.base import Float32Array
+    from detector.classifiers.loading import LoadedClassifier
     from detector.embedded import EmbeddedDefault
     from detector.profiles import PathPlan
     from detector.scoring.fitted import FittedScorer
+    from detector.scoring.tap_statistics import TapStatistics
 
 _BLUR = len(DIGITS_PLAN.targets) - 1
 PLAIN = DIGITS_PLAN
@@ -42,23 +45,35 @@ CALIBRATED = 500
 _BUDGETS = (0.1, 0.2)
 
 
-def planned(digits: EmbeddedDefault, path: Path, plan: PathPlan) -> tuple[Bundle, PathWalker]:
-    """The digits bundle with another plan, its scorer no longer fitting, and the engine that walks so."""
+def planned(digits: EmbeddedDefault, path: Path, plan: PathPlan, *, hidden: bool = False) -> tuple[Bundle, PathWalker]:
+    """The digits bundle with another plan, its scorer no longer fitting, and the engine that walks so.
+
+    With `hidden`, it has statistics of its taps, to read hidden paths by.
+    """
     bundle = read_bundle(path)
     loaded = load_classifier(digits.classifier_file, threads=1)
     if plan.tapped:
         loaded = tapped(loaded, threads=1)
-    parts = replace(bundle.parts, classifier=loaded.model)
+    statistics = _statistics(digits, loaded) if hidden else None
+    parts = replace(bundle.parts, classifier=loaded.model, statistics=statistics)
     engine = PathWalker(loaded.classifier, parts.prototypes, plan)
     return replace(bundle, manifest=replace(bundle.manifest, plan=plan), parts=parts), engine
 
 
-def guarded(digits: EmbeddedDefault, path: Path, plan: PathPlan, *, supervised: bool = False) -> Detector:
+def _statistics(digits: EmbeddedDefault, loaded: LoadedClassifier) -> TapStatistics:
+    answers = loaded.classifier.answers(calibration_images(digits)[0][:_FITTED])
+    sizes = [2 * len(tap.read) for tap in loaded.taps]
+    return tap_statistics(answers.taps, answers.logits.argmax(axis=1), classes=10, sizes=sizes)
+
+
+def guarded(
+    digits: EmbeddedDefault, path: Path, plan: PathPlan, *, supervised: bool = False, hidden: bool = False
+) -> Detector:
     """The digits bundle with another plan, and a scorer that is fitted and calibrated for it."""
-    bundle, engine = planned(digits, path, plan)
+    bundle, engine = planned(digits, path, plan, hidden=hidden)
     images, _ = calibration_images(digits)
     profile = engine.profile(images[:CALIBRATED])
-    features = profile_features(profile)
+    features = profile_features(profile, bundle.parts.statistics)
     with threadpool_limits(1):  # on a busy machine threads of so small a decomposition wait for one another
         scorer = _fitted(bundle, engine, images[:_FITTED], features[:_FITTED], supervised=supervised)
     calibration = ConformalCalibration(scorer.score(features[_FITTED:]), profile.predicted[_FITTED:])
@@ -73,13 +88,16 @@ def _fitted(
     if not supervised:
         return fit_one_class(benign)
     walker = Walker(bundle)
-    return fit_supervised(benign, {f"pgd-{b}": _attacked(walker, engine, images, b) for b in _BUDGETS})
+    statistics = bundle.parts.statistics
+    return fit_supervised(benign, {f"pgd-{b}": _attacked(walker, engine, images, b, statistics) for b in _BUDGETS})
 
 
-def _attacked(walker: Walker, engine: PathWalker, images: Float32Array, budget: float) -> Float32Array:
+def _attacked(
+    walker: Walker, engine: PathWalker, images: Float32Array, budget: float, statistics: TapStatistics | None
+) -> Float32Array:
     originals = torch.from_numpy(images)
     labels = walker.classifier.answers(originals)[0].argmax(1)
     ball = Ball.around(originals, budget)
     moved = plain_pgd(walker, ball, labels, steps=10, generator=torch.Generator().manual_seed(1))
     profile = engine.profile(moved.numpy())
-    return profile_features(profile)[profile.predicted != labels.numpy()]
+    return profile_features(profile, statistics)[profile.predicted != labels.numpy()]

@@ -13,6 +13,7 @@ from detector.engine.walker import PathWalker
 from detector.paths.straight import Prototypes
 from detector.scoring.features import profile_features
 from detector.scoring.one_class import fit_one_class
+from detector.scoring.tap_statistics import tap_statistics
 from detector.verdicts import TargetRates
 
 if TYPE_CHECKING:
@@ -31,8 +32,13 @@ def noise(count: int, spec: ImageSpec, *, seed: int = 0) -> Float32Array:
     return (rng.random((count, *spec.shape), np.float32) * contrast + (1 - contrast) * colour).astype(np.float32)
 
 
-def wrapped(model: bytes, spec: ImageSpec, plan: PathPlan) -> tuple[Bundle, OnnxClassifier]:
-    """A bundle of a classifier, which may be tapped, and the classifier alone."""
+def wrapped(
+    model: bytes, spec: ImageSpec, plan: PathPlan, *, hidden: tuple[int, ...] = ()
+) -> tuple[Bundle, OnnxClassifier]:
+    """A bundle of a classifier, which may be tapped, and the classifier alone.
+
+    Hidden paths are read where `hidden` says how many numbers each tapped layer gives.
+    """
     classifier = OnnxClassifier(model, spec=spec, threads=1)
     classes = len(classifier.labels)
     rng = np.random.default_rng(1)
@@ -41,7 +47,11 @@ def wrapped(model: bytes, spec: ImageSpec, plan: PathPlan) -> tuple[Bundle, Onnx
     )
     images = noise(_IMAGES, spec)
     profile = PathWalker(classifier, prototypes, plan).profile(images)
-    features = profile_features(profile)
+    statistics = None
+    if hidden:
+        assert profile.taps is not None, "hidden paths are read from taps"
+        statistics = tap_statistics(profile.taps[:, 0], profile.predicted, classes=classes, sizes=hidden)
+    features = profile_features(profile, statistics)
     scorer = fit_one_class(features[:_FITTED])
     calibration = ConformalCalibration(scorer.score(features[_FITTED:]), profile.predicted[_FITTED:])
     parts = BundleParts(
@@ -50,6 +60,7 @@ def wrapped(model: bytes, spec: ImageSpec, plan: PathPlan) -> tuple[Bundle, Onnx
         scorer.model,
         calibration,
         Canaries.loose(images[:_CANARIES], classifier.logits(images[:_CANARIES])),
+        statistics,
     )
     summary = CalibrationSummary(
         scorer=scorer.name,

@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 from detector import TargetRates, read_bundle
+from detector.bundle.contents import TAP_STATISTICS
 from detector.calibration.options import CalibrationOptions, ScorerChoice
 from detector.cli.main import app
 from detector.profiles import PathKind, PathPlan, PathTarget
@@ -64,6 +65,13 @@ def _parsed(command: str) -> dict[str, Any]:
 
 def test_options_are_those_that_made_the_bundle(manifest: Manifest) -> None:
     assert options_of(manifest, remote=False) == MADE_WITH
+
+
+def test_hidden_paths_are_read_again_where_the_bundle_reads_them(manifest: Manifest) -> None:
+    reading = replace(manifest, files={**manifest.files, TAP_STATISTICS: "0" * 64})
+    assert options_of(reading) == replace(MADE_WITH, hidden_paths=True)
+    assert _parsed(calibrate_command(reading, SOURCES))["hidden_paths"]
+    assert not _parsed(calibrate_command(manifest, SOURCES))["hidden_paths"]
 
 
 def test_the_command_says_them_again(manifest: Manifest) -> None:

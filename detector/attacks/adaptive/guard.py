@@ -131,7 +131,7 @@ def differentiable_guard(
         raise InvalidInputError(f"at least {_FEWEST} benign images are needed, not {len(images)}", field="images")
     walker = Walker(detector.bundle)
     found = detector.score_canonical(images)
-    known = [_scored(found)]
+    known = [_scored(detector, found)]
     benign = _benign_profiles(known[0].features, found.logits)
     random = torch.Generator().manual_seed(seed)
     originals, labels = torch.from_numpy(images), torch.from_numpy(found.predicted)
@@ -142,7 +142,7 @@ def differentiable_guard(
         noise = (2 * torch.rand(images.shape, generator=random) - 1) * budget
         noise *= torch.rand(len(images), 1, 1, 1, generator=random)
         batches = (moved, ball.whole_levels(blends + noise))
-        known += [_scored(detector.score_canonical(batch.numpy())) for batch in batches]
+        known += [_scored(detector, detector.score_canonical(batch.numpy())) for batch in batches]
         if on_progress:
             on_progress(1)
     scorer = detector.bundle.parts.scorer
@@ -152,8 +152,9 @@ def differentiable_guard(
     )
 
 
-def _scored(detection: Detection) -> ScoredFeatures:
-    return ScoredFeatures(profile_features(detection.profile), detection.scores)
+def _scored(detector: Detector, detection: Detection) -> ScoredFeatures:
+    features = profile_features(detection.profile, detector.bundle.parts.statistics)
+    return ScoredFeatures(features, detection.scores)
 
 
 def _benign_profiles(features: Float32Array, logits: Float32Array) -> BenignProfiles:

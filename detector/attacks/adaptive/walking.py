@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from detector.attacks.adaptive.hidden_paths import hidden_path_features
 from detector.attacks.adaptive.twin import TwinClassifier
 from detector.paths.straight import gaussian_blur, view_images
 from detector.profiles import PathKind
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from detector.bundle import Bundle
     from detector.profiles import PathPlan, PathTarget, View
+    from detector.scoring.tap_statistics import TapStatistics
 
 _LEAST_VARIANCE = 1e-12  # as in `twin`
 
@@ -39,6 +41,7 @@ class Walk:
         taps: float32 (N, tapped points, numbers); None where nothing is tapped.
         views: float32 (N, views, classes): logits of the plan's views, none where it has none.
         residuals: float32 (N, numbers): statistics of noise residuals, none where they are not measured.
+        statistics: Of the taps, to read hidden paths by; None where these are not read.
     """
 
     plan: PathPlan
@@ -46,6 +49,7 @@ class Walk:
     taps: Tensor | None
     views: Tensor
     residuals: Tensor
+    statistics: TapStatistics | None = None
 
     @property
     def image_logits(self) -> Tensor:
@@ -90,7 +94,11 @@ class Walk:
             return torch.cat([self.channels, self.residuals], dim=1)
         start = self.taps[:, :1]
         moved = (self.taps[:, 1:] - start).flatten(1)
-        return torch.cat([self.channels, start[:, 0], moved, self.residuals], dim=1)
+        parts = [self.channels, start[:, 0], moved, self.residuals]
+        if self.statistics is not None:
+            hidden = hidden_path_features(self.taps, self.plan, self.statistics, self.predicted, self.runner_up)
+            parts.append(hidden.to(moved))
+        return torch.cat(parts, dim=1)
 
 
 class Walker:
@@ -106,6 +114,7 @@ class Walker:
     def __init__(self, bundle: Bundle) -> None:
         self.classifier = TwinClassifier(bundle)
         self.plan = bundle.manifest.plan
+        self.statistics = bundle.parts.statistics
         self.prototypes = torch.from_numpy(np.array(bundle.parts.prototypes.images, np.float32))
         _, height, width = bundle.manifest.spec.shape
         self._rows, self._columns = (_blur_matrix(size, self.plan.blur_sigma) for size in (height, width))
@@ -133,6 +142,7 @@ class Walker:
             self._tapped(first_taps[: len(images)], inner_taps, points.shape[:3]),
             torch.stack(views, 1) if views else logits[:, None][:, :0],
             residuals(images) if self.plan.residuals else logits[:, :0],
+            self.statistics,
         )
 
     @staticmethod

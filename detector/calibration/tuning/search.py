@@ -77,7 +77,8 @@ class _Search:
         assert measured.options.tuning is not None
         self._tuning: TuningOptions = measured.options.tuning
         self._measured, self._progress = measured, measured.progress
-        self._options = replace(measured.options, tuning=None)
+        # Hidden paths go from point to point of a grid, so no grid's are those of another: they join what is chosen.
+        self._options = replace(measured.options, tuning=None, hidden_paths=False)
         self._decisions: list[TuningDecision] = []
         self._missing: list[str] = []
         self._check_budget()
@@ -93,6 +94,7 @@ class _Search:
         self._choose_prototypes()
         self._choose_alphas()
         self._choose_smoothness()
+        self._options = replace(self._options, hidden_paths=self._measured.options.hidden_paths)
         final = self._measured.under(self._options)
         scored = cross_fitted(gather_all(final, self._attacks))
         decision, strength = decide_prior_strength(final, scored, self._tuning.prior_strengths)

@@ -102,7 +102,7 @@ def _taps(classifier: ForeignGraph) -> int:
 def _evidence(writer: GraphWriter, bundle: Bundle, walk: Walk, walked: Walked, scorer: ForeignGraph) -> dict[str, Port]:
     """All that is put out in any case."""
     classes = len(bundle.manifest.labels)
-    read = write_features(writer, walk, walked)
+    read = write_features(writer, walk, walked, bundle.parts.statistics)
     score = scorer.write(writer, read.features)(OUTPUT)
     calibration = bundle.parts.calibration
     stratum = write_stratum(writer, calibration.strata, walked.image_logits, walk.is_class(walked.predicted))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto
 
+from detector.engine.fusing.hidden_paths import Classes, write_hidden_paths
 from detector.profiles import PathKind
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from detector.conformal import ConformalCalibration
     from detector.engine.fusing.walk import Walk, Walked
     from detector.engine.fusing.writer import GraphWriter
+    from detector.scoring.tap_statistics import TapStatistics
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Judged:
     stratum: str = ""
 
 
-def write_features(writer: GraphWriter, walk: Walk, walked: Walked) -> Read:
-    """Read a walk into features."""
+def write_features(writer: GraphWriter, walk: Walk, walked: Walked, statistics: TapStatistics | None = None) -> Read:
+    """Read a walk into features; with statistics of its taps, hidden paths too."""
     w = writer
     parts = [w.unsqueeze(walked.image_logits, 1), walked.inner, *([walked.views] if walked.views else [])]
     logits = w.op("Cast", w.concat(parts, axis=1), to=TensorProto.DOUBLE)  # as `profile_features` does
@@ -76,7 +78,11 @@ def write_features(writer: GraphWriter, walk: Walk, walked: Walked) -> Read:
         w.op("Add", losses, elevation),
     ]
     channel_features = w.op("Cast", w.concat(channels, axis=1), to=TensorProto.FLOAT)
-    features = w.concat([channel_features, *_beside(w, walked)], axis=1)
+    parts = [channel_features, *_beside(w, walked)]
+    if statistics is not None:
+        classes = Classes(own_class, runner_up_class)
+        parts.append(write_hidden_paths(w, walked.taps, walk.plan, statistics, classes))
+    features = w.concat(parts, axis=1)
     return Read(features, w.op("Cast", losses, to=TensorProto.FLOAT))
 
 

@@ -70,7 +70,7 @@ class Walk:
 
     def __init__(self, writer: GraphWriter, bundle: Bundle, classifier: ForeignGraph, output: str) -> None:
         self._writer, self._classifier, self._output = writer, classifier, output
-        self._manifest, self._plan = bundle.manifest, bundle.manifest.plan
+        self._manifest, self.plan = bundle.manifest, bundle.manifest.plan
         self._classes = len(bundle.manifest.labels)
         self._per_class = bundle.parts.prototypes.per_class
         shape = bundle.manifest.spec.shape
@@ -79,7 +79,7 @@ class Walk:
 
     def write(self, images: str) -> Walked:
         """From canonical images."""
-        w, plan = self._writer, self._plan
+        w, plan = self._writer, self.plan
         start = self._answers(images)
         predicted = w.op("ArgMax", start.logits, axis=1, keepdims=0)
         others = w.op("Where", self.is_class(predicted), w.number(-np.inf), start.logits)
@@ -133,7 +133,7 @@ class Walk:
                 end = self._prototype(runner_up, target.index)
             case PathKind.BLUR:
                 end = self._blur(images)
-        alphas = float_rows(self._plan.alphas, 5)
+        alphas = float_rows(self.plan.alphas, 5)
         near = w.op("Mul", w.constant(np.float32(1) - alphas), w.unsqueeze(images, 0))
         return w.op("Add", near, w.op("Mul", w.constant(alphas), w.unsqueeze(end, 0)))
 
@@ -144,7 +144,7 @@ class Walk:
 
     def _blur(self, images: str) -> str:
         w, spec = self._writer, self._manifest.spec
-        rows, columns = (blur_matrix(size, self._plan.blur_sigma) for size in (spec.height, spec.width))
+        rows, columns = (blur_matrix(size, self.plan.blur_sigma) for size in (spec.height, spec.width))
         return w.op("MatMul", w.op("MatMul", w.constant(rows), images), w.constant(columns.T))
 
     def _view(self, images: str, view: View) -> str:
