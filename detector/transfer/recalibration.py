@@ -52,7 +52,8 @@ def options_of(manifest: Manifest, *, remote: bool) -> CalibrationOptions:
 
     Args:
         manifest: Of any bundle; one made without `isthmus calibrate` may record no options.
-        remote: Whether they are for a classifier that runs elsewhere: there is no graph of it to be hardened.
+        remote: Whether they are for a classifier that runs elsewhere: there is no graph of it to be hardened,
+            and it has no taps.
     """
     recorded = manifest.provenance.get("options")
     given: Mapping[str, Any] = recorded if isinstance(recorded, dict) else {}
@@ -77,7 +78,7 @@ def options_of(manifest: Manifest, *, remote: bool) -> CalibrationOptions:
         blur=PathKind.BLUR in kinds,
         views=bool(manifest.plan.views),
         residuals=manifest.plan.residuals,
-        hidden_paths=TAP_STATISTICS in manifest.files,
+        hidden_paths=TAP_STATISTICS in manifest.files and not remote,
         points=len(manifest.plan.alphas),
         prior_strength=manifest.calibration.prior_strength,
         proxy=manifest.calibration.proxy,

@@ -69,9 +69,16 @@ def test_options_are_those_that_made_the_bundle(manifest: Manifest) -> None:
 
 def test_hidden_paths_are_read_again_where_the_bundle_reads_them(manifest: Manifest) -> None:
     reading = replace(manifest, files={**manifest.files, TAP_STATISTICS: "0" * 64})
-    assert options_of(reading) == replace(MADE_WITH, hidden_paths=True)
+    assert options_of(reading, remote=False) == replace(MADE_WITH, hidden_paths=True)
     assert _parsed(calibrate_command(reading, SOURCES))["hidden_paths"]
     assert not _parsed(calibrate_command(manifest, SOURCES))["hidden_paths"]
+
+
+def test_what_takes_a_graph_apart_is_left_out_for_a_classifier_that_runs_elsewhere(manifest: Manifest) -> None:
+    reading = replace(manifest, files={**manifest.files, TAP_STATISTICS: "0" * 64})
+    assert options_of(reading, remote=True) == replace(MADE_WITH, hardening_images=0)
+    given = _parsed(calibrate_command(reading, replace(SOURCES, classifier="grpc://models:8001/new/2")))
+    assert (given["classifier"], given["harden"], given["hidden_paths"]) == ("grpc://models:8001/new/2", 0, False)
 
 
 def test_the_command_says_them_again(manifest: Manifest) -> None:
