@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import torch
 from torch import nn
 
 from detector.classifiers.base import OutputKind
@@ -41,7 +40,8 @@ class Ensemble(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (N, classes)."""
         rows = [logit_rows(class_tensor(network(images)).flatten(1), self._kind) for network in self.networks]
-        return torch.stack(rows).mean(dim=0)
+        # Not stacked: a graph of a fixed batch is opened for any number of images where these stay the first axis.
+        return sum(rows[1:], start=rows[0]) / len(rows)
 
 
 def ensemble_of(classifiers: Sequence[TorchClassifier], *, name: str = "ensemble") -> TorchClassifier:

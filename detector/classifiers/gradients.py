@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.classifiers.address import is_address
 from detector.classifiers.base import ChannelOrder, Classifier, Float32Array, ImageSpec, Layout, PixelType
 from detector.classifiers.onnx_gradients import load_onnx_gradients
 from detector.classifiers.torch_sources import load_exported, load_factory
@@ -38,6 +39,8 @@ def load_torch_source(source: str | Path, state: str | Path | None = None) -> To
     Raises:
         ClassifierError: It is none of these, or can't be opened.
     """
+    if is_address(str(source)):
+        raise ClassifierError(f"{source}: shows neither weights nor gradients; give the file that runs there")
     suffix = Path(source).suffix.lower()
     if suffix == ".pt2":
         return load_exported(source)

@@ -33,6 +33,8 @@ class SpecOptions:
         std: Per channel, in the model's channel order.
         height: Rows, pixels; needed where the model takes any.
         width: Columns, pixels; needed where the model takes any.
+        before: How another classifier wanted the same images. Where none of channel order, range, mean and deviation is
+            stated they are as they were, the last three between inputs of floats alone; None takes the usual ones.
     """
 
     layout: Layout | None = None
@@ -43,6 +45,17 @@ class SpecOptions:
     std: tuple[float, ...] = ()
     height: int | None = None
     width: int | None = None
+    before: ImageSpec | None = None
+
+    def completed(self, dtype: PixelType) -> SpecOptions:
+        """The same with what `before` says, where nothing is stated, for pixels of a type."""
+        before = self.before
+        if before is None or self.channel_order or self.value_range or self.mean or self.std:
+            return self
+        ordered = replace(self, channel_order=before.channel_order)
+        if PixelType.UINT8 in {before.dtype, dtype}:
+            return ordered
+        return replace(ordered, value_range=before.value_range, mean=before.mean, std=before.std)
 
     def to_spec(self) -> ImageSpec:
         """The spec these options make on their own, for models that declare nothing: NCHW RGB float32 unless stated.
@@ -52,10 +65,11 @@ class SpecOptions:
         """
         if self.height is None or self.width is None:
             raise ClassifierError("the model does not say how large its images are: pass height and width")
-        layout = self.layout or Layout.NCHW
-        channels = 1 if self.channel_order is ChannelOrder.GRAY else 3
+        layout, dtype = self.layout or Layout.NCHW, self.dtype or PixelType.FLOAT32
+        stated = self.completed(dtype)
+        channels = 1 if stated.channel_order is ChannelOrder.GRAY else 3
         axes = (channels, None, None) if layout is Layout.NCHW else (None, None, channels)
-        return infer_spec((None, *axes), self.dtype or PixelType.FLOAT32, replace(self, layout=layout))
+        return infer_spec((None, *axes), dtype, replace(stated, layout=layout))
 
 
 def pixel_type(graph_type: str) -> PixelType:
@@ -80,7 +94,7 @@ def infer_spec(shape: Sequence[int | str | None], dtype: PixelType, options: Spe
     Raises:
         ClassifierError: Something is neither in the shape nor stated, or the two contradict each other.
     """
-    options = options or SpecOptions()
+    options = (options or SpecOptions()).completed(dtype)
     sizes = _sizes(shape)
     layout = options.layout or _layout(sizes)
     channel_axis, rows_axis, columns_axis = (0, 1, 2) if layout is Layout.NCHW else (2, 0, 1)

@@ -27,6 +27,7 @@ from detector.cli.errors import clear_errors
 from detector.cli.progress import Bars
 
 if TYPE_CHECKING:
+    from detector.detector import Detector
     from detector.transfer.pipeline import TransferResult
 
 NOTHING_CARRIED_OVER = 3
@@ -140,8 +141,8 @@ def transfer(  # noqa: PLR0917 - a command line is its options
         import torch
 
         from detector.bundle.writing import check_free
-        from detector.cli.remote import load_detector, open_classifier
-        from detector.transfer.inputs import load_transfer_inputs
+        from detector.cli.remote import open_classifier
+        from detector.transfer.inputs import load_transfer_inputs, spec_as_before
         from detector.transfer.pipeline import transfer as run_transfer
         from detector.transfer.recalibration import Sources
 
@@ -164,7 +165,8 @@ def transfer(  # noqa: PLR0917 - a command line is its options
             others=tuple(word for name, value in given.items() if value is not None for word in (name, str(value))),
         )
         check_free(out, overwrite=overwrite)
-        old = load_detector(bundle, threads=threads)
+        old = _loaded(bundle, threads=threads)
+        spec = spec_as_before(spec, old.bundle)
         with Bars() as bars:
             if threads is not None:
                 torch.set_num_threads(threads)
@@ -195,6 +197,24 @@ def transfer(  # noqa: PLR0917 - a command line is its options
         _tell(result)
     if result.bundle is None:
         raise typer.Exit(NOTHING_CARRIED_OVER)
+
+
+def _loaded(bundle: Path, *, threads: int | None) -> Detector:
+    """The bundle with its own classifier, which has to be there still, wherever it runs."""
+    from detector.bundle import read_bundle
+    from detector.cli.remote import load_detector
+    from detector.errors import ClassifierMismatchError
+
+    try:
+        return load_detector(bundle, threads=threads)
+    except ClassifierMismatchError as error:
+        if read_bundle(bundle).manifest.remote is None:
+            raise
+        raise ClassifierMismatchError(
+            f"--from: {error}. A transfer compares the two classifiers: where the old one was replaced, let it run at "
+            "another address, too, and say which in ISTHMUS_UPSTREAM_TARGET",
+            deviation=error.deviation,
+        ) from error
 
 
 def _tell(result: TransferResult) -> None:

@@ -82,8 +82,8 @@ def find_alignment(inputs: TransferInputs, options: TransferOptions) -> Alignmen
         AnalysisError: One of them has no gradients, or can't be traced, or they differ in architecture; says which.
     """
     if inputs.old_gradients is None or inputs.new.gradients is None:
-        which = "old" if inputs.old_gradients is None else "new"
-        raise AnalysisError(f"the {which} classifier has no torch module (pass its .pt2 program)")
+        which, option = ("old", "--from-gradients") if inputs.old_gradients is None else ("new", "--gradients")
+        raise AnalysisError(f"the {which} classifier has no torch module ({option} takes its .pt2 program)")
     example = torch.from_numpy(inputs.canonical()[:_EXAMPLES])
     old = program_of(inputs.old_gradients, example, name="the old classifier")
     new = program_of(inputs.new.gradients, example, name="the new classifier")

@@ -87,9 +87,9 @@ def load_transfer_inputs(
 
     Args:
         old: The bundle, brought to life.
-        classifier: The retrained one, as for `load_inputs`.
+        classifier: The retrained one, as for `load_inputs`; one that runs elsewhere was opened with `spec_as_before`.
         images: Labelled; neither classifier was trained on them, nor the bundle calibrated with them.
-        spec: What the user says of its input; range, mean and deviation that are not given are the old classifier's.
+        spec: What the user says of its input; what he leaves open is as for the old classifier.
         progress: Watches.
         gradients: Of the retrained classifier; None asks it itself.
         old_gradients: Of the bundle's classifier; None asks its graph.
@@ -112,7 +112,7 @@ def load_transfer_inputs(
     new = load_inputs(
         classifier,
         images,
-        spec=_as_before(spec, old.bundle),
+        spec=spec_as_before(spec, old.bundle),
         gradients=gradients,
         state=state,
         labels=labels,
@@ -128,14 +128,9 @@ def load_transfer_inputs(
     return TransferInputs(old, _old_gradients(old, old_gradients, new, progress), new)
 
 
-def _as_before(spec: SpecOptions, bundle: Bundle) -> SpecOptions:
+def spec_as_before(spec: SpecOptions, bundle: Bundle) -> SpecOptions:
     """A retrained classifier wants its images as the old one did, unless the user says otherwise."""
-    before = bundle.manifest.spec
-    if spec.value_range or spec.mean or spec.std or spec.channel_order or before.dtype == "uint8":
-        return spec
-    return replace(
-        spec, channel_order=before.channel_order, value_range=before.value_range, mean=before.mean, std=before.std
-    )
+    return replace(spec, before=bundle.manifest.spec)
 
 
 def _check_order(given: tuple[str, ...], wanted: tuple[str, ...]) -> None:

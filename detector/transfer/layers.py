@@ -76,5 +76,5 @@ def _paths(measured: TransferMeasurements) -> tuple[RepresentationPath, Represen
 
 def _layers(model: bytes | None, classifier: Classifier) -> OnnxLayers:
     if model is None or not isinstance(classifier, OnnxClassifier):
-        raise AnalysisError(f"{classifier.description} shows no graph")
+        raise AnalysisError(f"no graph is to be had of {classifier.description}")
     return OnnxLayers(model, classifier)

@@ -124,7 +124,8 @@ class TransferMeasurements:
         try:
             check_features(self.bundle, scorer=self.scorer.features, taps=self.inputs.classifier.tap_count)
         except BundleError as error:
-            return str(error)
+            blind = self.bundle.manifest.plan.tapped and not self.inputs.classifier.tap_count
+            return f"{error}: it reads hidden layers, and the new classifier shows none" if blind else str(error)
         return None
 
     @cached_property

@@ -110,7 +110,8 @@ def transfer(
         bundle = transferred(measured, decision, evidence, thresholds)
         digest = write_transferred(out, bundle, measured, page, overwrite=overwrite)
     elif recalibrate:
-        made = calibrate(inputs.new, options_of(inputs.bundle.manifest), out, progress=progress, overwrite=overwrite)
+        anew = options_of(inputs.bundle.manifest, remote=inputs.new.loaded.model is None)
+        made = calibrate(inputs.new, anew, out, progress=progress, overwrite=overwrite)
         digest = made.digest
     result = TransferResult(
         decision=decision,

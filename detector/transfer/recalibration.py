@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from detector.bundle.contents import TAP_STATISTICS
 from detector.calibration.options import CalibrationOptions, ScorerChoice
 from detector.calibration.tuning.options import TuningOptions
+from detector.classifiers.address import is_address
 from detector.profiles import PathKind
 from detector.prototypes.options import PrototypeStart, SynthesisOptions
 
@@ -46,11 +47,13 @@ class Sources:
     others: tuple[str, ...] = ()
 
 
-def options_of(manifest: Manifest) -> CalibrationOptions:
+def options_of(manifest: Manifest, *, remote: bool) -> CalibrationOptions:
     """The options that made a bundle: from its paths and rates, and from its provenance where they leave off.
 
     Args:
         manifest: Of any bundle; one made without `isthmus calibrate` may record no options.
+        remote: Whether they are for a classifier that runs elsewhere: there is no graph of it to be hardened,
+            and it has no taps.
     """
     recorded = manifest.provenance.get("options")
     given: Mapping[str, Any] = recorded if isinstance(recorded, dict) else {}
@@ -60,6 +63,8 @@ def options_of(manifest: Manifest) -> CalibrationOptions:
     usual, usual_prototypes = CalibrationOptions(), SynthesisOptions()
     names = ("fit_fraction", "corrupted_copies", "attack_images", "hardening_images", "hardening_steps", "strata")
     kept = {name: given.get(name, getattr(usual, name)) for name in (*names, "hardening_rounds", "seed")}
+    if remote:
+        kept["hardening_images"] = 0
     numbers = ("smoothness", "jitter", "steps", "seed")
     return CalibrationOptions(
         scorer=ScorerChoice(given.get("scorer", manifest.calibration.scorer)),
@@ -73,7 +78,7 @@ def options_of(manifest: Manifest) -> CalibrationOptions:
         blur=PathKind.BLUR in kinds,
         views=bool(manifest.plan.views),
         residuals=manifest.plan.residuals,
-        hidden_paths=TAP_STATISTICS in manifest.files,
+        hidden_paths=TAP_STATISTICS in manifest.files and not remote,
         points=len(manifest.plan.alphas),
         prior_strength=manifest.calibration.prior_strength,
         proxy=manifest.calibration.proxy,
@@ -84,7 +89,7 @@ def options_of(manifest: Manifest) -> CalibrationOptions:
 
 def calibrate_command(manifest: Manifest, sources: Sources) -> str:
     """The command line that calibrates anew as a bundle was calibrated; what is the default is left out."""
-    options, usual = options_of(manifest), CalibrationOptions()
+    options, usual = options_of(manifest, remote=is_address(sources.classifier)), CalibrationOptions()
     prototypes, usual_prototypes = options.prototypes, usual.prototypes
     words = ["isthmus", "calibrate", "--classifier", sources.classifier, "--images", sources.images]
     named = {

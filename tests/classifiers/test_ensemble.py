@@ -14,6 +14,7 @@ from detector.classifiers.loading import load_classifier
 from detector.classifiers.onnx import OnnxClassifier
 from detector.classifiers.outputs import probe_images
 from detector.classifiers.torch import TorchClassifier
+from detector.classifiers.torch_sources import load_exported
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 SPEC = ImageSpec(height=6, width=6, channel_order=ChannelOrder.GRAY)
 IMAGES = probe_images(SPEC, 7)
+
+
+class Viewing(nn.Module):
+    """A convolution whose features are viewed as rows, by a batch size that is a mere number once it is traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.head = nn.Conv2d(1, 5, 3), nn.Linear(80, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.features(images)
+        logits: torch.Tensor = self.head(features.view(features.shape[0], -1))
+        return logits
 
 
 def network(seed: int, *, softmax: bool = False, classes: int = 4) -> TorchClassifier:
@@ -39,6 +53,21 @@ def _probabilities(logits: Float32Array) -> Float32Array:
 def test_an_ensemble_of_one_is_that_network() -> None:
     alone = network(0)
     np.testing.assert_array_equal(ensemble_of([alone]).logits(IMAGES), alone.logits(IMAGES))
+
+
+def test_networks_from_files_make_an_ensemble_for_any_number_of_images(tmp_path: Path) -> None:
+    """Programs that were traced once fix the size of the example's batch, which is opened again afterwards."""
+    networks = []
+    for seed in range(2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = Viewing()
+        export_program(TorchClassifier(module, SPEC), tmp_path / f"{seed}.pt2")
+        networks.append(load_exported(tmp_path / f"{seed}.pt2").classifier(SPEC))
+    together = ensemble_of(networks)
+    served = OnnxClassifier(export_onnx(together), spec=SPEC)
+    assert served.fixed_batch is None
+    np.testing.assert_allclose(served.logits(IMAGES), together.logits(IMAGES), rtol=1e-4, atol=1e-4)
 
 
 def test_an_ensemble_gives_the_mean_of_logits() -> None:

@@ -93,6 +93,12 @@ def test_a_source_of_no_known_kind(tmp_path: Path) -> None:
         load_torch_source(tmp_path / "model.h5")
 
 
+@pytest.mark.parametrize("address", ["grpc://localhost:8001/resnet", "grpcs://localhost:8001/resnet.onnx"])
+def test_an_address_is_no_source(address: str) -> None:
+    with pytest.raises(ClassifierError, match=r"resnet.*: shows neither weights nor gradients; give the file"):
+        load_torch_source(address)
+
+
 @pytest.mark.parametrize("variant", [lambda model: model, variants.fixed_batch, variants.uint8, variants.float16])
 def test_onnx2torch_gives_torchs_gradients(
     variant: Callable[[bytes], bytes], tiny_model: bytes, images: Float32Array, tmp_path: Path

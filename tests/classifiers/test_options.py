@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from detector.classifiers.base import ChannelOrder, ImageSpec, Layout, PixelType
@@ -51,6 +53,36 @@ def test_uint8_means_raw_pixels() -> None:
     assert infer_spec(("batch", 3, 8, 8), PixelType.UINT8).value_range == (0.0, 255.0)
     with pytest.raises(ClassifierError, match="uint8 input takes raw pixels"):
         infer_spec(("batch", 3, 8, 8), PixelType.UINT8, SpecOptions(mean=(1.0, 1.0, 1.0)))
+
+
+BEFORE = ImageSpec(
+    height=9,
+    width=9,
+    channel_order=ChannelOrder.BGR,
+    value_range=(0.0, 255.0),
+    mean=(1.0, 2.0, 3.0),
+    std=(4.0, 5.0, 6.0),
+)
+RAW = replace(BEFORE, dtype=PixelType.UINT8, mean=(), std=())
+
+
+def test_what_nobody_states_is_as_it_was() -> None:
+    assert infer_spec(("batch", 3, 8, 8), FLOAT, SpecOptions(before=BEFORE)) == replace(BEFORE, height=8, width=8)
+    grey = replace(BEFORE, channel_order=ChannelOrder.GRAY, mean=(0.5,), std=())
+    assert SpecOptions(height=9, width=9, before=grey).to_spec() == grey
+
+
+def test_whoever_states_one_of_them_states_them_all() -> None:
+    options = SpecOptions(value_range=(-1.0, 1.0), before=BEFORE)
+    assert infer_spec(("batch", 3, 8, 8), FLOAT, options) == ImageSpec(height=8, width=8, value_range=(-1.0, 1.0))
+
+
+@pytest.mark.parametrize(("before", "dtype"), [(BEFORE, PixelType.UINT8), (RAW, FLOAT), (RAW, PixelType.UINT8)])
+def test_between_raw_pixels_and_floats_only_the_order_of_channels_is_as_it_was(
+    before: ImageSpec, dtype: PixelType
+) -> None:
+    found = infer_spec(("batch", 3, 9, 9), dtype, SpecOptions(before=before))
+    assert found == replace(infer_spec(("batch", 3, 9, 9), dtype), channel_order=ChannelOrder.BGR)
 
 
 def test_other_element_types_are_refused() -> None:

@@ -74,6 +74,7 @@ def test_another_architecture_is_refused_by_the_files_name(
         (("--size", "9x9"), "takes (1, 8, 8)"),
         (("--limit", 19), "at least 20 are needed, not 19"),
         (("--images", "nowhere.zip"), "nowhere.zip"),
+        (("--networks", "grpc://localhost:8001/resnet"), "give the file that runs there"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_is_written(

@@ -7,10 +7,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 
 from detector import Detector, read_bundle
-from detector.embedded import LABELS
 from tests.support.retraining import another_seed, disguised
 
 if TYPE_CHECKING:
@@ -20,25 +18,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Isthmus
 
 QUICK = ("--threads", "1", "--attack-images", "40", "--barrier-points", "5")
-
-
-@pytest.fixture
-def sample(digits: EmbeddedDefault, tmp_path: Path) -> Path:
-    assert digits.test.labels is not None
-    file = tmp_path / "sample.npz"
-    np.savez(file, images=digits.test.pixels, labels=digits.test.labels, class_names=np.array(LABELS))
-    return file
-
-
-@pytest.fixture
-def tapped(isthmus: Isthmus, digits: EmbeddedDefault, tmp_path: Path) -> Path:
-    """A bundle whose scorer reads hidden layers by the numbers of their channels."""
-    out = tmp_path / "tapped"
-    little = ("--scorer", "one-class", "--prototypes", "1", "--runner-ups", "0", "--points", "2", "--no-views")
-    files = ("--classifier", digits.classifier_file, "--gradients", digits.gradients_file)
-    done = isthmus("calibrate", *files, "--images", digits.images_file, "--out", out, *little, "--threads", "1")
-    assert done.exit_code == 0, done.output
-    return out
 
 
 def test_a_network_in_disguise_keeps_a_bundle_that_reads_its_channels_once_they_are_put_in_order(

@@ -48,6 +48,15 @@ def uint8(model: bytes) -> bytes:
     return _put_before(proto, nodes, _dims(proto), TensorProto.UINT8)
 
 
+def levels(model: bytes) -> bytes:
+    """The same classifier for pixels 0..255 as floats."""
+    proto = onnx.load_from_string(model)
+    outer = _outer(proto)
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(255, np.float32), f"{outer}_scale"))
+    node = helper.make_node("Div", [outer, f"{outer}_scale"], [proto.graph.input[0].name])
+    return _put_before(proto, [node], _dims(proto), _element_type(proto))
+
+
 def float16(model: bytes) -> bytes:
     """The same classifier for float16 pixels."""
     proto = onnx.load_from_string(model)

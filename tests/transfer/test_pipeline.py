@@ -17,6 +17,7 @@ from detector.transfer.decision import Choice
 from detector.transfer.evidence import Subject
 from detector.transfer.pipeline import FIGURES
 from detector.verdicts import Verdict
+from tests.support import variants
 from tests.support.retraining import transfer_inputs, transferred
 
 if TYPE_CHECKING:
@@ -131,6 +132,20 @@ def test_networks_of_other_layers_are_not_compared_by_weights_and_it_says_why(re
     assert finding.figure is None
     assert finding.holds is None
     assert "different architectures" in finding.sentence
+
+
+def test_a_classifier_that_takes_raw_pixels_by_now_is_given_them(
+    digits: EmbeddedDefault, digits_bundle: Path, sample: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "raw.onnx").write_bytes(variants.uint8(digits.classifier_file.read_bytes()))
+    found = transfer_inputs(digits, digits_bundle, tmp_path / "raw.onnx", sample)
+    assert found.classifier.spec.value_range == (0.0, 255.0)
+    np.testing.assert_allclose(
+        found.classifier.logits(found.canonical()[:20]),
+        found.old.classifier.logits(found.canonical()[:20]),
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
 @pytest.mark.parametrize("name", CARRIED_OVER)

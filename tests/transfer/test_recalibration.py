@@ -64,14 +64,21 @@ def _parsed(command: str) -> dict[str, Any]:
 
 
 def test_options_are_those_that_made_the_bundle(manifest: Manifest) -> None:
-    assert options_of(manifest) == MADE_WITH
+    assert options_of(manifest, remote=False) == MADE_WITH
 
 
 def test_hidden_paths_are_read_again_where_the_bundle_reads_them(manifest: Manifest) -> None:
     reading = replace(manifest, files={**manifest.files, TAP_STATISTICS: "0" * 64})
-    assert options_of(reading) == replace(MADE_WITH, hidden_paths=True)
+    assert options_of(reading, remote=False) == replace(MADE_WITH, hidden_paths=True)
     assert _parsed(calibrate_command(reading, SOURCES))["hidden_paths"]
     assert not _parsed(calibrate_command(manifest, SOURCES))["hidden_paths"]
+
+
+def test_what_takes_a_graph_apart_is_left_out_for_a_classifier_that_runs_elsewhere(manifest: Manifest) -> None:
+    reading = replace(manifest, files={**manifest.files, TAP_STATISTICS: "0" * 64})
+    assert options_of(reading, remote=True) == replace(MADE_WITH, hardening_images=0)
+    given = _parsed(calibrate_command(reading, replace(SOURCES, classifier="grpc://models:8001/new/2")))
+    assert (given["classifier"], given["harden"], given["hidden_paths"]) == ("grpc://models:8001/new/2", 0, False)
 
 
 def test_the_command_says_them_again(manifest: Manifest) -> None:
@@ -106,12 +113,12 @@ def test_a_bundle_that_was_tuned_is_tuned_again(manifest: Manifest) -> None:
     assert given["tune"] is True
     usual = CalibrationOptions()
     assert (given["points"], given["prototypes"]) == (usual.points, usual.prototypes.per_class)
-    assert options_of(tuned).tuning is not None
+    assert options_of(tuned, remote=False).tuning is not None
 
 
 def test_a_bundle_that_records_no_options_is_known_by_its_paths(digits_bundle: Path) -> None:
     manifest = read_bundle(digits_bundle).manifest
-    found = options_of(manifest)
+    found = options_of(manifest, remote=False)
     assert (found.prototypes.per_class, found.runner_up_prototypes, found.blur, found.points) == (2, 1, True, 3)
     assert found.scorer is ScorerChoice.ONE_CLASS
     tapped = replace(manifest, plan=PathPlan((PathTarget(PathKind.BLUR),), (0.5,), tapped=(0,)))

@@ -55,8 +55,8 @@ def match_activations(
         features: Which activations are looked at.
 
     Raises:
-        AnalysisError: A group's units show in no activation along one axis; or there is no batch; or a network does
-            not fit `spec`. It says which.
+        AnalysisError: A group's units show in no activation along one axis, or answer so much that it overflows; or
+            there is no batch; or a network does not fit `spec`. It says which.
     """
     spec.check(reference, name="reference")
     spec.check(moved, name="moved")
@@ -76,7 +76,7 @@ def match_activations(
                     likenesses[name].add(place.rows(one[place.tensor]), place.rows(other[place.tensor]))
     if not seen:
         raise AnalysisError("activations: there are no images to compare them on")
-    return {name: assigned(likeness.gram) for name, likeness in likenesses.items()}
+    return {name: assigned(likeness.gram, name) for name, likeness in likenesses.items()}
 
 
 def _chosen(places: tuple[Place, ...], features: Features) -> tuple[Place, ...]:

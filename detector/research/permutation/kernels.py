@@ -54,4 +54,4 @@ class Likeness:
             squares = [square - total.square() / self._count for square, total in zip(squares, self._sums, strict=True)]
         lengths = [square.clamp_min(0).sqrt() for square in squares]
         scale = torch.outer(*lengths)
-        return torch.where(scale > 0, products / scale.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+        return torch.where(scale == 0, 0.0, products / scale.clamp_min(torch.finfo(torch.float64).tiny))

@@ -117,12 +117,21 @@ def _ascended(
     return Matched(found, tuple(objectives))
 
 
-def assigned(likeness: Tensor) -> NDArray[np.int64]:
+def assigned(likeness: Tensor, group: str) -> NDArray[np.int64]:
     """int64 (units,): the units of the second network that take the places of the first one's, for the largest sum.
 
     Args:
-        likeness: float64 (units, units), finite.
+        likeness: float64 (units, units).
+        group: Whose units, for errors.
+
+    Raises:
+        AnalysisError: Some of it is no finite number: what was multiplied is too large.
     """
+    if not bool(likeness.isfinite().all()):
+        raise AnalysisError(
+            f"the units of {group} can't be matched: how alike they are is no finite number; are weights or "
+            "activations so large that they overflow?"
+        )
     _, columns = linear_sum_assignment(likeness.numpy(), maximize=True)
     return columns.astype(np.int64)
 
@@ -140,7 +149,7 @@ def _better(
     it helps.
     """
     likeness = gram(spec, group, references, current, options)
-    step = assigned(likeness)
+    step = assigned(likeness, group.name)
     before, after = float(likeness.trace()), float(likeness[np.arange(len(step)), step].sum())
     if after - before <= _LEAST_GAIN * abs(before):
         return None

@@ -157,14 +157,15 @@ def mixed(
     """The weighted mean of networks, and whether its batch norms were measured on images.
 
     Both statistics are tried, those of the images and the mean of the networks' own: different networks need the
-    first, checkpoints of one training do well with the second, which so few images can't better. The lower loss on
-    the images decides. A network whose share is 1 stays as it is.
+    first, checkpoints of one training do well with the second, which so few images can't better. Fewer errors on the
+    images decide, and where there are as many the lower loss: new statistics make a network less sure of itself, which
+    lowers its loss although it errs more. A network whose share is 1 stays as it is.
     """
     mean = interpolated(states, shares)
     if max(shares) == 1 or not has_statistics(program):
         return mean, False
     anew = restated(program, mean, images.batches(BATCH))
-    before, after = (loss_and_error(program, state, images)[0] for state in (mean, anew))
+    before, after = (loss_and_error(program, state, images)[::-1] for state in (mean, anew))
     return (anew, True) if not before <= after else (mean, False)
 
 

@@ -36,8 +36,11 @@ def derive_spec(program: Program, example: Tensor, *, name: str = "network") -> 
 
     Raises:
         AnalysisError: A symmetry that was found changes what the network computes, which names the layer; or it has
-            none.
+            none; or a weight is no finite number.
     """
+    for key, value in program.state.items():
+        if not bool(value.isfinite().all()):
+            raise AnalysisError(f"{name}: {key} holds what is no finite number")
     units = Units()
     labelled = {key: fixed(value, key) for key, value in program.state.items()}
     constants = {key: fixed(value) for key, value in program.constants.items()}

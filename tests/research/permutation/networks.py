@@ -32,6 +32,25 @@ class Attention(nn.Module):
         return self.head((tokens + self.mlp(self.between(tokens))).mean(1))
 
 
+class Heads(nn.Module):
+    """Attention over four heads written out, with projections of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.norm = nn.Conv2d(1, 16, 4, 4), nn.LayerNorm(16)
+        self.query, self.key, self.value, self.out = (nn.Linear(16, 16) for _ in range(4))
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        query, key, value = (
+            layer(self.norm(tokens)).unflatten(2, (4, 4)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        weights = (query @ key.transpose(-1, -2) / 2).softmax(-1)
+        return self.head((tokens + self.out((weights @ value).transpose(1, 2).flatten(2))).mean(1))
+
+
 class Joined(nn.Module):
     """Concatenation, a depthwise convolution, and positions flattened into features."""
 
@@ -118,6 +137,14 @@ def shared() -> nn.Sequential:
     """One layer that is passed twice."""
     layer = nn.Linear(12, 12)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), layer, nn.ReLU(), layer, nn.Linear(12, 10))
+
+
+def tied() -> nn.Sequential:
+    """Two layers with biases of their own and one weight, which is so on both sides of the units between them."""
+    one, other = nn.Linear(12, 12), nn.Linear(12, 12)
+    other.weight = one.weight
+    layers = (nn.Linear(64, 12), nn.ReLU(), one, nn.ReLU(), other, nn.ReLU(), nn.Linear(12, 10))
+    return nn.Sequential(nn.Flatten(), *layers)
 
 
 def grouped() -> nn.Sequential:

@@ -66,6 +66,17 @@ def test_likeness_of_streamed_rows_is_that_of_all_at_once(kernel: Kernel) -> Non
     np.testing.assert_allclose(likeness.gram.numpy(), wanted, atol=1e-9)
 
 
+@pytest.mark.parametrize("kernel", Kernel)
+def test_units_whose_answers_overflow_are_refused(kernel: Kernel) -> None:
+    program = _program(lambda: mlp(20, 12))
+    spec = derive_spec(program, IMAGES[:3])
+    loud = {name: 1e20 * value for name, value in program.state.items()}
+    with pytest.raises(
+        AnalysisError, match=r"the units of 3\.weight can't be matched: how alike they are is no finite"
+    ):
+        match_activations(program, spec, program.state, loud, [IMAGES], kernel=kernel)
+
+
 def test_without_images_there_is_nothing_to_match_by() -> None:
     program = _program(Strange)
     spec = derive_spec(program, IMAGES[:3])

@@ -106,13 +106,28 @@ def test_likeness_is_the_inner_product_of_all_that_belongs_to_a_unit() -> None:
             assert float(found[i, j]) == pytest.approx(float(wanted))
 
 
+def _with_dead_units(state: dict[str, Tensor], dead: slice) -> dict[str, Tensor]:
+    state = {name: value.clone() for name, value in state.items()}
+    state["1.weight"][dead], state["1.bias"][dead], state["3.weight"][:, dead] = 0, 0, 0
+    return state
+
+
 def test_dead_units_and_equal_networks_stay_in_place() -> None:
     spec, state = _traced(lambda: mlp(20, 12))
-    state = {name: value.clone() for name, value in state.items()}
-    state["1.weight"][:5], state["1.bias"][:5], state["3.weight"][:, :5] = 0, 0, 0
+    state = _with_dead_units(state, slice(5))
     found = match_weights(spec, [state], [state], MatchingOptions())
     for name, permutation in found.permutations.items():
         np.testing.assert_array_equal(permutation, identity(spec)[name])
+
+
+@pytest.mark.parametrize("kernel", Kernel)
+def test_living_units_are_matched_whatever_units_died_beside_them(kernel: Kernel) -> None:
+    spec, state = _traced(lambda: mlp(20, 12))
+    shuffled = random_permutations(spec, 3)
+    spoilt = permuted(spec, _with_dead_units(state, slice(5)), shuffled)
+    found = match_weights(spec, [state], [spoilt], MatchingOptions(kernel=kernel)).permutations
+    np.testing.assert_array_equal(composed(shuffled, found)["1.weight"][5:], np.arange(5, 20))
+    np.testing.assert_array_equal(composed(shuffled, found)["3.weight"], np.arange(12))
 
 
 @pytest.mark.parametrize(("sweeps", "restarts"), [(0, 1), (1, 0)])

@@ -13,6 +13,7 @@ from detector.research.permutation.matching import MatchingOptions
 from detector.research.permutation.merging import Alignments, Merged, MergingOptions, merge, mixed, settled
 from detector.research.permutation.normalisation import restated
 from detector.research.permutation.spec import identity, interpolated, permuted
+from detector.training.data import LabelledImages
 from tests.research.permutation.merging_support import IMAGES, copies, different
 from tests.research.permutation.networks import Residual, mlp, shared
 
@@ -112,19 +113,39 @@ def test_repeated_merging_brings_networks_closer_to_one_another(builder: Callabl
         assert all((permutations[name] == where).all() for name, where in identity(networks.spec).items())
 
 
-def test_batch_norms_get_the_statistics_that_serve_them_better() -> None:
-    networks = different(builder=Residual)
-    shares = (0.4, 0.3, 0.3)
+def _named_by(networks: Networks, state: Mapping[str, Tensor]) -> LabelledImages:
+    """The images, labelled as a network answers them."""
+    with torch.no_grad():
+        answers = networks.program.logits(torch.from_numpy(IMAGES.canonical), state).argmax(1)
+    return LabelledImages(IMAGES.images, answers.numpy(), classes=5)
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_batch_norms_get_the_statistics_by_which_the_network_errs_less(*, measured: bool) -> None:
+    networks, shares = different(builder=Residual), (0.4, 0.3, 0.3)
     mean = interpolated(networks.states, shares)
-    anew = restated(networks.program, mean, IMAGES.batches(500))
-    losses = [loss_and_error(networks.program, state, IMAGES)[0] for state in (mean, anew)]
-    state, measured = mixed(networks.program, networks.states, shares, IMAGES)
-    assert loss_and_error(networks.program, state, IMAGES)[0] == min(losses)
-    assert measured == (losses[1] < losses[0])
-    spoilt = [{**each, "norm.running_var": torch.full((6,), 1e-8)} for each in networks.states]
-    state, measured = mixed(networks.program, spoilt, shares, IMAGES)
-    torch.testing.assert_close(state["norm.running_mean"], anew["norm.running_mean"])
-    assert measured
+    both = mean, restated(networks.program, mean, IMAGES.batches(500))
+    images = _named_by(networks, both[measured])
+    assert loss_and_error(networks.program, both[not measured], images)[1] > 0
+    state, found = mixed(networks.program, networks.states, shares, images)
+    assert found == measured
+    for name, value in both[measured].items():
+        torch.testing.assert_close(state[name], value)
+
+
+def test_a_lower_loss_does_not_make_up_for_more_errors() -> None:
+    """With its own statistics the network is so sure of itself that one error in ten is dear."""
+    networks, shares = different(2, Residual), (0.5, 0.5)
+    loud = [{**state, "norm.running_var": torch.full((6,), 1e-6)} for state in networks.states]
+    mean = interpolated(loud, shares)
+    named = _named_by(networks, mean)
+    wrong = np.where(np.arange(len(named)) % 10 == 0, (named.labels + 1) % 5, named.labels)
+    images = LabelledImages(named.images, wrong, classes=5)
+    anew = restated(networks.program, mean, images.batches(500))
+    (loss, error), (new_loss, new_error) = (loss_and_error(networks.program, state, images) for state in (mean, anew))
+    assert new_loss < loss
+    assert new_error > error
+    assert not mixed(networks.program, loud, shares, images)[1]
 
 
 def test_a_pair_is_matched_once() -> None:

@@ -16,9 +16,11 @@ from detector.research.permutation.spec import (
     random_permutations,
 )
 from detector.research.permutation.tracing import derive_spec
+from detector.training.architectures import build_network
 from tests.research.permutation.networks import (
     Attention,
     Gated,
+    Heads,
     Joined,
     Residual,
     Scaled,
@@ -26,6 +28,7 @@ from tests.research.permutation.networks import (
     grouped,
     mlp,
     shared,
+    tied,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +40,11 @@ IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[int]]] = {
     "MLP": (lambda: mlp(20, 12), [20, 12]),
     "one layer passed twice": (shared, [12]),
+    "two layers of one weight": (tied, [12]),
     "grouped convolution": (grouped, [2] * 8),
     "attention": (Attention, [16, *[4] * 8, 32]),
+    "attention written out": (Heads, [16, *[4] * 8]),
+    "layer norms over channels": (lambda: build_network("cnn-4-6-layernorm", (1, 8, 8), 5), [4, 6]),
     "concatenation": (Joined, [8, 6, 10]),
     "gates": (Gated, [4, 4, 4, *[2] * 4]),
     "residual sums": (Residual, [6, 7, 4]),

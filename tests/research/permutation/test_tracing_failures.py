@@ -20,6 +20,15 @@ def test_a_network_without_hidden_layers_has_no_symmetry() -> None:
         derive_spec(Program.of(mlp(), IMAGES, name="network"), IMAGES)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_refused_by_name(value: float) -> None:
+    module = mlp(6)
+    with torch.no_grad():
+        module.get_parameter("3.weight")[2, 1] = value
+    with pytest.raises(AnalysisError, match=r"^mine: 3\.weight holds what is no finite number$"):
+        derive_spec(Program.of(module, IMAGES, name="mine"), IMAGES, name="mine")
+
+
 def test_a_rule_that_is_wrong_is_found_out_and_the_layer_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def as_if_elementwise(units: object, value: torch.Tensor, args: tuple[object, ...]) -> object:
         del units
