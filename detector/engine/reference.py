@@ -46,5 +46,5 @@ class ReferenceEngine:
             scores,
             calibration.p_values(scores, profile.predicted, difficulty),
             barriers(profile, self._parts.prototypes),
-            calibration.strata.of(profile.image_logits),
+            calibration.strata.numbers(difficulty),
         )
