@@ -47,6 +47,11 @@ class BundleParts:
     canaries: Canaries
     statistics: TapStatistics | None = None
 
+    @property
+    def hidden_layers(self) -> int:
+        """Tapped layers whose hidden paths are read."""
+        return 0 if self.statistics is None else len(self.statistics.sizes)
+
 
 @dataclass(frozen=True)
 class Bundle:

@@ -84,7 +84,9 @@ def _add_detector(facts: Facts, bundle: Bundle) -> None:
     if plan.residuals:
         facts.add("residuals", "the image's noise residuals are measured, and have a tail of their own")
     if (statistics := bundle.parts.statistics) is not None:
-        facts.add("hidden paths", f"of {len(statistics.sizes)} tapped layers, {statistics.numbers} numbers, are read")
+        facts.add(
+            "hidden paths", f"of {bundle.parts.hidden_layers} tapped layers, {statistics.numbers} numbers, are read"
+        )
     facts.add("cost", f"{plan.forwards_per_image} classifier forwards per image")
     prototypes = bundle.parts.prototypes
     facts.add("prototypes", f"{prototypes.per_class} of each class, largest loss {prototypes.losses.max():.2g} nats")

@@ -79,8 +79,7 @@ def check_features(bundle: Bundle, *, scorer: int, taps: int) -> None:
         raise BundleError(
             f"hidden paths are read from {statistics.numbers} numbers of taps, but the classifier's taps give {taps}"
         )
-    hidden = 0 if statistics is None else len(statistics.sizes)
-    wanted = len(feature_names(plan, taps, residual_count(bundle.manifest.spec.shape), hidden))
+    wanted = len(feature_names(plan, taps, residual_count(bundle.manifest.spec.shape), bundle.parts.hidden_layers))
     if scorer != wanted:
         raise BundleError(
             f"the scorer reads {scorer} features, but the path plan and the classifier's taps give {wanted}"

@@ -239,7 +239,7 @@ class Trials:
 def channel_results(material: Material, trials: Trials, milliseconds_per_forward: float) -> list[ScorerResult]:
     """Every channel on top of the ones before it."""
     bundle, residuals = material.detector.bundle, len(material.measured.residuals)
-    hidden = 0 if bundle.parts.statistics is None else len(bundle.parts.statistics.sizes)
+    hidden = bundle.parts.hidden_layers
     results = []
     for channel in channels(bundle.manifest.plan, material.detector.classifier.tap_count, residuals, hidden):
         material.progress.note(f"channels: {channel.name}, {channel.forwards} forwards")
