@@ -184,10 +184,14 @@ def _groups(images: Tensor, size: int | None) -> list[Tensor]:
     return [images[i : i + size] for i in range(0, len(images), size)] if size else [images]
 
 
-def _frozen(module: nn.Module, spec: ImageSpec) -> nn.Module:
-    # Programs made by torch.export have no modes: they were exported in the one they run in.
+def set_mode(module: nn.Module, *, training: bool) -> None:
+    """Put a module in training or evaluation mode; a program made by torch.export stays in the one it was made in."""
     with contextlib.suppress(NotImplementedError):
-        module.eval()
+        module.train() if training else module.eval()
+
+
+def _frozen(module: nn.Module, spec: ImageSpec) -> nn.Module:
+    set_mode(module, training=False)
     for parameter in module.parameters():
         parameter.requires_grad = False
     return module.float() if spec.dtype is PixelType.FLOAT16 else module

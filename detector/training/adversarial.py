@@ -6,10 +6,12 @@ a single step from a random start Wong, Rice, Kolter, *Fast is better than free*
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import torch
+
+from detector.classifiers.torch import set_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,12 +62,10 @@ def attacked(
 
 @contextmanager
 def _settled(module: nn.Module) -> Iterator[None]:
-    """In evaluation mode, and then as it was; a program made by torch.export has one mode alone and stays in it."""
+    """In evaluation mode, and then as it was."""
     was = module.training
-    with suppress(NotImplementedError):
-        module.eval()
+    set_mode(module, training=False)
     try:
         yield
     finally:
-        with suppress(NotImplementedError):
-            module.train(was)
+        set_mode(module, training=was)

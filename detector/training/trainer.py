@@ -7,7 +7,7 @@ gradients of pooling are added up in no fixed order, so there two runs agree onl
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from detector.classifiers.torch import set_mode
 from detector.errors import AnalysisError
 from detector.training.adversarial import attacked
 from detector.training.augmentation import augmented
@@ -124,14 +125,14 @@ class Training:
         end = self.plan.steps if until is None else min(until, self.plan.steps)
         if self.step >= end:
             return
-        _learning(self.module)
+        set_mode(self.module, training=True)
         with _deterministic(self._device):
             loss = torch.zeros(())
             while self.step < end:
                 loss = self._take_step()
                 if on_step:
                     on_step(self)
-                    _learning(self.module)
+                    set_mode(self.module, training=True)
                 if advance:
                     advance(1)
         if not loss.isfinite():  # once it is not, it stays so
@@ -226,12 +227,6 @@ def load_weights(module: nn.Module, weights: Arrays) -> None:
         module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
     except RuntimeError as error:
         raise AnalysisError(f"these weights are another network's: {' '.join(str(error).split())}") from error
-
-
-def _learning(module: nn.Module) -> None:
-    """Put a network in training mode; a program made by torch.export stays in the one that it was exported in."""
-    with suppress(NotImplementedError):
-        module.train()
 
 
 @contextmanager
