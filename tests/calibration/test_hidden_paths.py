@@ -12,12 +12,11 @@ from detector import Detector, read_bundle
 from detector.calibration.anchors import ListedImages
 from detector.calibration.measuring import Measurements
 from detector.calibration.pipeline import calibrate
-from detector.calibration.tuning.options import Knob, TuningOptions
 from detector.errors import CalibrationError
 from detector.scoring.hidden_paths import hidden_path_names
 from detector.scoring.runner import OnnxScorer
 from detector.scoring.tap_statistics import tap_statistics
-from tests.support.calibrating import Recorder, digits_inputs, quick_options
+from tests.support.calibrating import ALPHAS_ALONE, Recorder, digits_inputs, quick_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,15 +53,7 @@ def test_statistics_are_of_the_images_that_fit_the_scorer_but_for_those_listed(
 def test_the_bundle_has_them_and_tuning_chooses_by_all_other_evidence(
     inputs: CalibrationInputs, digits: EmbeddedDefault, tmp_path: Path
 ) -> None:
-    tuning = TuningOptions(
-        kept=(Knob.PROTOTYPES, Knob.RUNNER_UPS, Knob.SMOOTHNESS),
-        points=(1,),
-        prior_strengths=(100.0,),
-        benign_images=60,
-        attacked_images=20,
-        undecided_images=0,
-    )
-    result = calibrate(inputs, replace(OPTIONS, tuning=tuning), tmp_path / "bundle", progress=Recorder())
+    result = calibrate(inputs, replace(OPTIONS, tuning=ALPHAS_ALONE), tmp_path / "bundle", progress=Recorder())
     bundle = read_bundle(result.path)
     assert bundle.parts.statistics is not None
     assert bundle.manifest.provenance["options"]["hidden_paths"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from detector.attacks.threat_models import cw, fgsm, pgd, pgd_l2
 from detector.calibration.inputs import load_inputs
 from detector.calibration.options import CalibrationOptions, ScorerChoice
+from detector.calibration.tuning.options import Knob, TuningOptions
 from detector.classifiers.options import SpecOptions
 from detector.prototypes.options import SynthesisOptions
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from detector.calibration.inputs import CalibrationInputs
     from detector.embedded import EmbeddedDefault
     from detector.progress import Advance
+
+ALPHAS_ALONE = TuningOptions(
+    kept=(Knob.PROTOTYPES, Knob.RUNNER_UPS, Knob.SMOOTHNESS),
+    points=(1,),
+    prior_strengths=(100.0,),
+    benign_images=60,
+    attacked_images=20,
+    undecided_images=0,
+)
+"""Tuning that chooses alphas and little else, on few images."""
 
 
 class Recorder:

@@ -16,11 +16,11 @@ from detector.calibration.tuning.decisions import Subject, TuningDecision
 from detector.calibration.tuning.evidence import gather, sources
 from detector.calibration.tuning.folds import folds, left_out_quality
 from detector.calibration.tuning.grids import dense_grid
-from detector.calibration.tuning.options import Knob, TuningOptions
+from detector.calibration.tuning.options import Knob
 from detector.engine.walker import PathWalker
 from detector.scoring.features import profile_features
 from tests.calibration.tuning.conftest import SMALL, Tuned, run, tuned_options
-from tests.support.calibrating import Recorder, quick_options
+from tests.support.calibrating import ALPHAS_ALONE, Recorder, quick_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,15 +157,9 @@ def test_without_gradients_the_rest_is_decided_and_it_is_said_what_is_not(
 
 
 def test_a_scorer_that_learns_from_attacks_is_tuned_by_them(untapped: CalibrationInputs, tmp_path: Path) -> None:
-    tuning = TuningOptions(
-        kept=(Knob.PROTOTYPES, Knob.RUNNER_UPS, Knob.SMOOTHNESS),
-        points=(1,),
-        prior_strengths=(100.0,),
-        benign_images=60,
-        attacked_images=20,
-        undecided_images=0,
+    options = replace(
+        tuned_options(ScorerChoice.SUPERVISED, ALPHAS_ALONE), attacks=(fgsm(32), pgd(32)), corrupted_copies=1
     )
-    options = replace(tuned_options(ScorerChoice.SUPERVISED, tuning), attacks=(fgsm(32), pgd(32)), corrupted_copies=1)
     found = run(untapped, options, tmp_path / "bundle").result
     alphas = next(one for one in found.decisions if one.subject is Subject.ALPHAS)
     assert {len(one.name.split(": ")[1].split(", ")) for one in alphas.candidates} == {1, 2}
