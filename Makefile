@@ -115,12 +115,16 @@ bench-soak: $(INSTALLED) bundles/cifar10 ## A quarter of an hour of load, then t
 bench-rolling: $(INSTALLED) bundles/cifar10 ## Two replicas restarted in turns under load; no request may fail
 	$(BIN)/python -m benchmarks.rolling bundles/cifar10
 
-bench-servers: $(INSTALLED) bundles/cifar10 .venv-mlserver ## The classifier alone, here and in MLServer
-	$(BIN)/python -m benchmarks.servers bundles/cifar10 .venv-mlserver
+bench-servers: $(INSTALLED) bundles/cifar10 .venv-mlserver .venv-kserve ## The classifier alone, here, in MLServer and in KServe's server
+	$(BIN)/python -m benchmarks.servers bundles/cifar10 --mlserver .venv-mlserver --kserve .venv-kserve
 
 .venv-mlserver:
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet mlserver onnxruntime 'uvloop<0.22' || (rm -rf $@; false)
+
+.venv-kserve:
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet kserve onnxruntime || (rm -rf $@; false)
 
 bundles/cifar10:
 	$(MAKE) calibrate-cifar10
@@ -149,5 +153,5 @@ bench-capacity: $(INSTALLED) bundles/cifar10 ## Replicas for 200 images/s, two r
 	$(BIN)/python -m benchmarks.capacity calibration bundles/cifar10
 
 clean: ## Remove everything that was built
-	rm -rf .venv .tools .venv-mlserver build dist demo-output evaluation-output analysis-output loadtest-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .venv-mlserver .venv-kserve build dist demo-output evaluation-output analysis-output loadtest-output bundles *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,28 +1,21 @@
-"""The classifier alone through this server and through MLServer: ``python -m benchmarks.servers BUNDLE MLSERVER``.
+"""The classifier alone through this server and through others: ``python -m benchmarks.servers BUNDLE --mlserver ENV``.
 
-Both get the same ONNX file (the bundle's classifier without taps), as many threads for it, and from the same client the
-same tensors: raw FP32 by the Open Inference Protocol. They take turns, so what slows the machine slows both, and must
-give the same logits. MLSERVER is an environment with it, made so (Python 3.11):
+All get the same ONNX file (the bundle's classifier without taps), as many threads for it, and from the same client the
+same tensors: raw FP32 by the Open Inference Protocol. They take turns, so what slows the machine slows all, and must
+give the same logits. MLServer and KServe's Python server are compared with where an environment with them is given;
+`benchmarks.peers` says how one is made, and how they are set up.
 
-    python3 -m venv MLSERVER && MLSERVER/bin/pip install mlserver onnxruntime "uvloop<0.22"
-
-Each forward may take all cores unless told otherwise: MLServer makes several at once whatever their threads, so fewer
-would bind this server alone. MLServer is asked with and without its adaptive batching (off unless told otherwise), and
-with its default of a process for inference and without; its best settings at each load are compared with.
+Each forward may take all cores unless told otherwise: the others make several at once whatever their threads, so fewer
+would bind this server alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
-import socket
 import statistics
-import subprocess
 import tempfile
-import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +25,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.peers import MODEL, PEERS, started
 from benchmarks.serving import load
 from detector.bundle import read_bundle
 from detector.classifiers.taps import remove_taps
@@ -45,54 +39,9 @@ if TYPE_CHECKING:
     from detector.bundle import Bundle
 
 OURS: Final = "isthmus"
-PEERS: Final[Mapping[str, Mapping[str, float]]] = {
-    "mlserver": {"parallel_workers": 0, "max_batch_size": 0, "max_batch_time": 0},
-    "mlserver, batches": {"parallel_workers": 0, "max_batch_size": 32, "max_batch_time": 0.002},
-    "mlserver, batches, worker": {"parallel_workers": 1, "max_batch_size": 32, "max_batch_time": 0.002},
-}
-"""MLServer's settings: processes for inference, and how many requests share a batch, waiting at most how long (s)."""
 LOADS: Final = ((1, 1), (1, 8), (1, 32), (32, 1), (32, 4))
 """Images per request, and requests under way."""
 _METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
-_MODEL: Final = "classifier"
-_START_SECONDS: Final = 120.0
-_POLL_SECONDS: Final = 0.2
-_MESSAGE_BYTES: Final = 64 << 20
-
-
-@contextmanager
-def mlserver(environment: Path, classifier: bytes, threads: int, settings: Mapping[str, float]) -> Iterator[str]:
-    """MLServer in a process of its own, ready to answer; gives its address."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "classifier.onnx").write_bytes(classifier)
-        shutil.copy(Path(__file__).with_name("peers_mlserver.py"), folder)
-        ports = _free_ports(3)
-        server = {"host": "127.0.0.1", "debug": False, "parallel_workers": int(settings["parallel_workers"])}
-        server |= dict(zip(("grpc_port", "http_port", "metrics_port"), ports, strict=True))
-        server |= {"grpc_max_message_length": _MESSAGE_BYTES}
-        model = {
-            "name": _MODEL,
-            "implementation": "peers_mlserver.OnnxModel",
-            "max_batch_size": int(settings["max_batch_size"]),
-            "max_batch_time": settings["max_batch_time"],
-            "parameters": {"uri": str(folder / "classifier.onnx"), "extra": {"threads": threads}},
-        }
-        (folder / "settings.json").write_text(json.dumps(server))
-        (folder / "model-settings.json").write_text(json.dumps(model))
-        command = [str(environment / "bin" / "mlserver"), "start", "."]
-        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 - the environment is the user's own
-                command, cwd=folder, stdout=log, stderr=log, env=inherited | {"PYTHONPATH": str(folder)}
-            )
-        try:
-            target = f"127.0.0.1:{ports[0]}"
-            _wait_until_ready(target, process, folder / "log")
-            yield target
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def request(model: str, name: str, images: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
@@ -117,7 +66,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path, help="the bundle folder")
-    parser.add_argument("mlserver", type=Path, help="the environment with MLServer")
+    for package in sorted({peer.package for peer in PEERS.values()}):
+        parser.add_argument(f"--{package}", type=Path, metavar="ENV", help=f"an environment with {package}")
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count(), help="CPU threads of one forward, in every server (all cores)"
     )
@@ -128,12 +78,13 @@ def main() -> None:
     classifier = remove_taps(bundle.graph)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "settings.toml").write_text(f'classifier_model = "{_MODEL}"')
+        (folder / "settings.toml").write_text(f'classifier_model = "{MODEL}"')
         flags = ("--threads", str(given.threads), "--config", str(folder / "settings.toml"))
         ours = ServerProcess(given.bundle, folder / "log", port=0, metrics_port=0, flags=flags)
         targets = {OURS: stack.enter_context(ours).address}
-        for name, settings in PEERS.items():
-            targets[name] = stack.enter_context(mlserver(given.mlserver, classifier, given.threads, settings))
+        for name, peer in PEERS.items():
+            if environment := getattr(given, peer.package):
+                targets[name] = stack.enter_context(started(peer, environment, classifier, given.threads))
         table = _table()
         contest = Contest(targets, given.seconds, given.rounds)
         for images, callers in LOADS:
@@ -159,7 +110,7 @@ def messages(bundle: Bundle, folder: Path, images: int) -> dict[str, Path]:
     files = {name: folder / name.replace(" ", "-") for name in (OURS, *PEERS)}
     for name, file in files.items():
         # A peer gets what the classifier's graph takes, this server what its own inputs are: values in [0, 1].
-        file.write_bytes(request(_MODEL, "images", pixels if name == OURS else bundle.manifest.spec.encode(pixels)))
+        file.write_bytes(request(MODEL, "images", pixels if name == OURS else bundle.manifest.spec.encode(pixels)))
     return files
 
 
@@ -192,28 +143,6 @@ def _table() -> Table:
     for name in ("images/s", "p50 ms", "p99 ms", "our images/s : its", "our p99 : its"):
         table.add_column(name, justify="right")
     return table
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in sockets]
-
-
-def _wait_until_ready(target: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    with grpc.insecure_channel(target) as channel:
-        method: Any = channel.unary_unary(
-            "/inference.GRPCInferenceService/ModelReady", response_deserializer=oip.ModelReadyResponse.FromString
-        )
-        asked = oip.ModelReadyRequest(name=_MODEL).SerializeToString()
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if method(asked, timeout=_START_SECONDS, wait_for_ready=True).ready:
-                    return
-            except grpc.RpcError:  # MLServer says UNKNOWN until it is loaded
-                time.sleep(_POLL_SECONDS)
-    raise SystemExit(f"MLServer did not start:\n{log.read_text()[-2000:]}")
 
 
 if __name__ == "__main__":

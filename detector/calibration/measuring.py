@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from detector.shards.jobs import Finished
     from detector.shards.stages import Arrays
 
-_HELD_OUT_ATTACKS = 4
+_HELD_OUT_ATTACKS = 6
 _INDEPENDENT_OF_PATHS = ("logits", "predicted", "split", "supervised", "moved", "canaries", "_tap_statistics")
 
 
@@ -275,7 +275,7 @@ class Measurements:
         return np.flatnonzero([name.startswith("residual[") for name in self.feature_names])
 
     def attacked_features(self, *, held_out: bool) -> dict[str, Float32Array]:
-        """Per attack: features of every fourth attacked image, kept from the scorer to measure detection; or the rest.
+        """Per attack: features of every sixth attacked image, kept from the scorer to measure detection; or the rest.
 
         Args:
             held_out: Whether those kept are wanted, or those the scorer is fitted on.

@@ -85,7 +85,7 @@ class CalibrationOptions:
     fit_fraction: float = 0.4
     corrupted_copies: int = 2
     attacks: tuple[ThreatModel, ...] = CALIBRATION_ATTACKS
-    attack_images: int = 250
+    attack_images: int = 300
     work_per_attack: int = 75_000
     hardening_images: int = 0
     hardening_steps: int = 60

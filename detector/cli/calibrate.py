@@ -114,7 +114,7 @@ def calibrate(  # noqa: PLR0917 - a command line is its options
             _DETECTOR,
         ),
     ] = 2,
-    attack_images: Annotated[int, panelled("Images attacked, by each attack, at most.", _DETECTOR)] = 250,
+    attack_images: Annotated[int, panelled("Images attacked, by each attack, at most.", _DETECTOR)] = 300,
     harden: Annotated[
         int,
         panelled(

@@ -98,11 +98,21 @@ def fit_gaussian(benign: Float32Array) -> Gaussian:
     return _fitted(benign)
 
 
-def _fitted(benign: Float32Array) -> Gaussian:
+def usual_scale(benign: Float32Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and 1 / standard deviation of each benign feature, float64 (features,); 1 for one that does not vary.
+
+    Args:
+        benign: float32 (N, features), N >= 1.
+    """
     exact = benign.astype(np.float64)
     mean, deviation = exact.mean(axis=0), exact.std(axis=0)
     varies = deviation > _ROUNDING * np.maximum(np.abs(mean), 1)
-    inverse_scale = np.divide(1, deviation, out=np.ones_like(deviation), where=varies)
+    return mean, np.divide(1, deviation, out=np.ones_like(deviation), where=varies)
+
+
+def _fitted(benign: Float32Array) -> Gaussian:
+    exact = benign.astype(np.float64)
+    mean, inverse_scale = usual_scale(benign)
     standardised = (exact - mean) * inverse_scale
     shrinkage = float(ledoit_wolf_shrinkage(standardised, assume_centered=True))
     total = np.square(standardised).sum() / len(exact)

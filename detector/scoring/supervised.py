@@ -1,7 +1,7 @@
-"""The supervised scorer: boosted trees that tell benign profiles from attacked ones, and a one-class tail beside them.
+"""The supervised scorer: boosted trees and a weighted sum that tell benign profiles from attacked ones, and a tail.
 
-The trees give ``-log P(benign)`` in nats, from their raw log-odds, so that it neither saturates nor goes below zero.
-They know nothing of attacks unlike those they saw, and may call them benign; so whatever lies further from benign
+The mean of the two's log-odds gives ``-log P(benign)`` in nats, which neither saturates nor goes below zero. Both know
+nothing of attacks unlike those they saw, and may call them benign; so whatever lies further from benign
 profiles than all but one in two hundred of these do scores more, the further the more. It is the logarithm of the
 distance that counts, `TAIL_NATS` for each of its standard deviations among benign images. At the other end lies what
 barely crossed the border, which trees that saw other attacks take for usual: the classifier's own doubt, its loss at
@@ -19,6 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from detector.errors import CalibrationError
 from detector.scoring.fitted import FittedScorer, prefix_names, scorer_graph
 from detector.scoring.gaussian import MIN_IMAGES
+from detector.scoring.linear import fit_linear
 from detector.scoring.runner import INPUT, OUTPUT
 from detector.scoring.tail import Tail, fit_tail
 from detector.scoring.trees import tree_node
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from detector.classifiers.base import Float32Array
+    from detector.scoring.linear import Linear
 
 NAME = "supervised"
 DOUBT: Final = 0.3
 """What a nat of the classifier's loss at the image adds to the score."""
 DOUBT_WEIGHTS: Final = "doubt_weights"
 """Constant of the graph: what each feature adds directly, a column."""
+LINEAR: Final = "linear."
+"""Prefix of the weighted sum's constants in the graph."""
 PROFILE_TAIL: Final = "profile."
 RESIDUAL_TAIL: Final = "residual."
 """Prefixes of the tails' constants in the graph: of all features, and of the noise residuals alone."""
@@ -96,9 +100,11 @@ def fit_supervised(
     features = np.concatenate([usual, *groups])
     adversarial = np.arange(len(features)) >= len(usual)
     weights += [np.full(len(g), sum(map(np.sum, weights)) / len(groups) / len(g)) for g in groups]
+    counts = np.concatenate(weights)
     trees = HistGradientBoostingClassifier(**_TREES, random_state=seed)
-    trees.fit(_rounded(features), adversarial, sample_weight=np.concatenate(weights))
-    return FittedScorer(NAME, _graph(trees, tails, doubt).SerializeToString(deterministic=True))
+    trees.fit(_rounded(features), adversarial, sample_weight=counts)
+    linear = fit_linear(benign, features, adversarial, counts)
+    return FittedScorer(NAME, _graph(trees, linear, tails, doubt).SerializeToString(deterministic=True))
 
 
 def fit_tails(
@@ -133,15 +139,21 @@ def _usual(benign: Float32Array, corrupted: Float32Array | None) -> tuple[Float3
     return np.concatenate([benign, corrupted]), [np.ones(len(benign)), np.full(len(corrupted), weight)]
 
 
-def _graph(trees: HistGradientBoostingClassifier, tails: Mapping[str, Tail], doubt: int | None) -> ModelProto:
-    """Softplus of the trees' log-odds of being adversarial, the tails, and the doubt."""
+def _graph(
+    trees: HistGradientBoostingClassifier, linear: Linear, tails: Mapping[str, Tail], doubt: int | None
+) -> ModelProto:
+    """Softplus of the mean log-odds of being adversarial, the tails, and the doubt."""
     features: int = trees.n_features_in_
     weights = np.zeros((features, 1), np.float32)
     if doubt is not None:
         weights[doubt] = DOUBT
     constants = [numpy_helper.from_array(weights, DOUBT_WEIGHTS), helper.make_tensor("column", 7, [1], [1])]
-    nodes = [
-        tree_node(trees, INPUT, "log_odds"),
+    nodes, more_constants = linear.nodes(INPUT, "log_odds")
+    prefix_names(nodes, more_constants, LINEAR, keep=INPUT)
+    constants += more_constants
+    nodes += [
+        tree_node(trees, INPUT, "log_odds_of_trees"),
+        helper.make_node("Mean", ["log_odds_of_trees", f"{LINEAR}log_odds"], ["log_odds"]),
         helper.make_node("Softplus", ["log_odds"], ["surprise"]),
         helper.make_node("MatMul", [INPUT, DOUBT_WEIGHTS], ["doubt"]),
     ]

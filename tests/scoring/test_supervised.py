@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from detector.errors import CalibrationError
 from detector.scoring.gaussian import MIN_IMAGES, fit_gaussian, usual_distances
+from detector.scoring.linear import Linear, fit_linear
 from detector.scoring.supervised import _TREES, DOUBT, fit_supervised
 from detector.scoring.tail import NATS
 
@@ -26,16 +27,19 @@ def _features(count: int, seed: int, shift: float = 0.0, feature: int = 0) -> Fl
     return values
 
 
-def _twin(benign: Float32Array, attacked: list[Float32Array], weights: list[float]) -> HistGradientBoostingClassifier:
-    """scikit-learn's own trees on rounded features, with one weight per group."""
+def _twins(
+    benign: Float32Array, attacked: list[Float32Array], weights: list[float]
+) -> tuple[HistGradientBoostingClassifier, Linear]:
+    """scikit-learn's own trees on rounded features, and the weighted sum, with one weight per group."""
     groups = [benign, *attacked]
     sample_weights = np.repeat([1.0, *weights], [len(group) for group in groups])
     labels = np.repeat([False, *(True for _ in attacked)], [len(group) for group in groups])
     features = np.concatenate(groups)
     step = 1e-4 * features.std(axis=0)
-    return HistGradientBoostingClassifier(**_TREES, random_state=0).fit(
+    trees = HistGradientBoostingClassifier(**_TREES, random_state=0).fit(
         np.rint(features / step) * step, labels, sample_weight=sample_weights
     )
+    return trees, fit_linear(benign, features, labels, sample_weights)
 
 
 def _tail(benign: Float32Array, others: Float32Array, quantile: float = 0.995) -> NDArray[np.float64]:
@@ -49,10 +53,11 @@ def test_the_graph_is_minus_log_probability_of_benign_and_a_tail_with_each_attac
     benign = _features(120, 0)
     attacked = {"rare": _features(10, 1, -2), "common": _features(90, 2, 2), "never": _features(0, 3)}
     # 120 benign images: 60 for each of the two attacks that have images, sorted by name.
-    twin = _twin(benign, [attacked["common"], attacked["rare"]], [60 / 90, 60 / 10])
+    trees, linear = _twins(benign, [attacked["common"], attacked["rare"]], [60 / 90, 60 / 10])
     others = np.concatenate([_features(100, 4), _features(100, 5, 2), _features(100, 6, -2)])
     scores = fit_supervised(benign, attacked).score(others)
-    wanted = np.logaddexp(0, twin.decision_function(others)) + _tail(benign, others)
+    log_odds = (trees.decision_function(others) + linear.log_odds(others)) / 2
+    wanted = np.logaddexp(0, log_odds) + _tail(benign, others)
     np.testing.assert_allclose(scores, wanted, rtol=1e-3, atol=1e-4)
     assert scores.dtype == np.float32
     assert scores.min() >= 0

@@ -10,8 +10,9 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from detector.scoring import linear
 from detector.scoring.gaussian import CONSTANTS
-from detector.scoring.supervised import DOUBT_WEIGHTS, PROFILE_TAIL, RESIDUAL_TAIL
+from detector.scoring.supervised import DOUBT_WEIGHTS, LINEAR, PROFILE_TAIL, RESIDUAL_TAIL
 from detector.scoring.tail import BEGINS, COLUMNS, SLOPE
 
 if TYPE_CHECKING:
@@ -53,8 +54,21 @@ class _Tail(nn.Module):
         return functional.relu(self._distances(features[:, self._columns]) - self._begins) * self._slope
 
 
+class _Linear(nn.Module):
+    """float32 (N, features) to (N,): log-odds of the supervised scorer's weighted sum."""
+
+    def __init__(self, constants: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._constants = [constants[LINEAR + name] for name in linear.CONSTANTS]
+
+    def forward(self, features: Tensor) -> Tensor:
+        mean, inverse_scale, weights, bias = self._constants
+        log_odds: Tensor = (((features - mean) * inverse_scale) @ weights)[:, 0] + bias
+        return log_odds
+
+
 class BesideTrees(nn.Module):
-    """float32 (N, features) to (N,): what the supervised scorer adds to its trees, tails and doubt, nats.
+    """What the supervised scorer has beside its trees: a weighted sum, tails and doubt.
 
     Args:
         constants: Of the graph of `detector.scoring.supervised`, by name.
@@ -64,9 +78,14 @@ class BesideTrees(nn.Module):
         super().__init__()
         self._tails = nn.ModuleList(_Tail(constants, prefix) for prefix in constants.tails)
         self._doubt = constants[DOUBT_WEIGHTS]
+        self._linear = _Linear(constants) if constants.has_linear else None
+
+    def log_odds(self, of_trees: Tensor, features: Tensor) -> Tensor:
+        """float32 (N,): those of the trees (N,) and of the weighted sum of features (N, features) together."""
+        return of_trees if self._linear is None else (of_trees + self._linear(features)) / 2
 
     def forward(self, features: Tensor) -> Tensor:
-        """The nats."""
+        """float32 (N, features) to (N,): what tails and doubt add, nats."""
         added = (features @ self._doubt)[:, 0]
         for tail in self._tails:
             added = added + tail(features)
@@ -91,6 +110,11 @@ class GraphConstants(dict[str, "torch.Tensor"]):
     def tails(self) -> tuple[str, ...]:
         """Prefixes of the supervised scorer's tails among them."""
         return tuple(prefix for prefix in (PROFILE_TAIL, RESIDUAL_TAIL) if prefix + BEGINS in self)
+
+    @property
+    def has_linear(self) -> bool:
+        """Whether there is the supervised scorer's weighted sum among them; earlier versions wrote none."""
+        return all(LINEAR + name in self for name in linear.CONSTANTS)
 
     @property
     def goes_beside_trees(self) -> bool:

@@ -172,9 +172,11 @@ class _LogScore(nn.Module):
         self.trees, self.beside = trees, beside
 
     def forward(self, features: Tensor) -> Tensor:
-        score = functional.softplus(self.trees(features))
-        if self.beside is not None:
-            score = score + self.beside(features)
+        log_odds = self.trees(features)
+        if self.beside is None:
+            score = functional.softplus(log_odds)
+        else:
+            score = functional.softplus(self.beside.log_odds(log_odds, features)) + self.beside(features)
         return torch.log(score.clamp_min(torch.finfo(score.dtype).tiny))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
@@ -87,6 +88,25 @@ def test_soft_trees_become_the_trees_as_their_branches_narrow(fitted: FittedScor
         differences.append(float(np.abs(_answers(module.get_submodule("module"), others) - logarithms).mean()))
     assert differences == sorted(differences, reverse=True)
     assert differences[-1] < 1e-2
+
+
+def test_a_scorer_of_a_version_without_a_weighted_sum_has_its_trees_alone(fitted: FittedScorer) -> None:
+    model = onnx.load_from_string(fitted.model)
+    (mean,) = (node for node in model.graph.node if node.op_type == "Mean")
+    mean.input[:] = mean.input[:1]
+    kept = [entry for entry in model.graph.initializer if not entry.name.startswith("linear.")]
+    nodes = [node for node in model.graph.node if not any(name.startswith("linear.") for name in node.output)]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(kept)
+    model.graph.node.extend(nodes)
+    older = FittedScorer(fitted.name, model.SerializeToString())
+    others = _features(300, 9, 1)
+    module = soft_module(older.model, _known(older), 1e-6)
+    assert module is not None
+    np.testing.assert_allclose(
+        _answers(module.get_submodule("module"), others), np.log(older.score(others)), rtol=1e-2, atol=1e-2
+    )
+    assert np.abs(older.score(others) - fitted.score(others)).max() > 0.1
 
 
 def test_trees_have_a_faithful_stand_in_whose_slope_is_the_difference_a_feature_makes(fitted: FittedScorer) -> None:
