@@ -119,7 +119,8 @@ def started(peer: Peer, environment: Path, classifier: bytes, threads: int) -> I
             )
         try:
             target = f"127.0.0.1:{ports[0]}"
-            _wait_until_ready(target, process, folder / "log")
+            if not _becomes_ready(target, process):
+                raise SystemExit(f"{command} did not start:\n{(folder / 'log').read_text()[-2000:]}")
             yield target
         finally:
             process.terminate()
@@ -136,7 +137,7 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _wait_until_ready(target: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _becomes_ready(target: str, process: subprocess.Popen[bytes]) -> bool:
     with grpc.insecure_channel(target) as channel:
         method: Any = channel.unary_unary(
             "/inference.GRPCInferenceService/ModelReady", response_deserializer=oip.ModelReadyResponse.FromString
@@ -146,7 +147,7 @@ def _wait_until_ready(target: str, process: subprocess.Popen[bytes], log: Path) 
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 if method(asked, timeout=_POLL_SECONDS).ready:
-                    return
+                    return True
             except grpc.RpcError:  # not up yet, or (MLServer) not loaded yet
                 time.sleep(_POLL_SECONDS)
-    raise SystemExit(f"{process.args} did not start:\n{log.read_text()[-2000:]}")
+    return False

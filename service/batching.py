@@ -197,10 +197,10 @@ class MicroBatcher(Generic[A]):
         except Exception as error:  # noqa: BLE001 - whatever the engine raises belongs to the callers, not to this loop
             await self._after_failure(batch, error)
             return
-        images = sum(len(piece.images) for piece in batch)
-        self._learn(images, self._loop.time() - started)
+        seconds = self._loop.time() - started
         for piece, answer in zip(batch, answers, strict=True):
             _deliver(piece.job, answer)
+        self._learn(sum(len(piece.images) for piece in batch), seconds)
 
     async def _after_failure(self, batch: Sequence[_Slice[A]], error: Exception) -> None:
         """Give a request that was alone its error; separate the others, so that one bad one fails nobody else."""

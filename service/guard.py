@@ -190,18 +190,20 @@ class Guard:
                 if len(inputs.images)
                 else ()
             )
-        self._metrics.scored(parts)
-        for error in inputs.errors.values():
-            self._metrics.rejected(status.reason(error), 1)
         answers = Answers(parts, inputs.errors)
-        self._tell_flagged(request, answers, caller)
+        # The caller need not wait until its images are counted.
+        asyncio.get_running_loop().call_soon(self._tell, request, answers, caller)
         withheld = policy.withheld(request, answers, self._withheld)
         self._metrics.withheld(len(withheld))
         if withheld and request.bad_image_policy != pb.BAD_IMAGE_POLICY_REPORT_PER_IMAGE:
             raise withheld[min(withheld)]
         return answers, withheld
 
-    def _tell_flagged(self, request: pb.ScoreRequest, answers: Answers, caller: Caller) -> None:
+    def _tell(self, request: pb.ScoreRequest, answers: Answers, caller: Caller) -> None:
+        """Count images, and pass flagged ones on."""
+        self._metrics.scored(answers.detections)
+        for error in answers.unread.values():
+            self._metrics.rejected(status.reason(error), 1)
         flagged = flagged_images(
             answers,
             caller=caller.name,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Handler = Any  # grpc.RpcMethodHandler; its published types leave out what aio puts into it
     Context = grpc.aio.ServicerContext[Any, Any]
     Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
+    _Finish = Callable[["_Call", grpc.StatusCode, float, str], None]
 
 REQUEST_ID_KEY: Final = "x-request-id"
 # A deadline runs out later here than at the caller, by the time the call was under way: a call that is cancelled so
@@ -101,7 +102,7 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
         if inspect.isasyncgenfunction(behaviour):
 
             async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-                with self._observed(call, context):
+                with self._observed(call, context, self._finish):
                     async with aclosing(behaviour(request, context)) as responses:
                         async for response in responses:
                             yield response
@@ -109,13 +110,13 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
             return stream
 
         async def single(request: Any, context: Context) -> Any:
-            with self._observed(call, context):
+            with self._observed(call, context, self._finish_soon):
                 return await behaviour(request, context)
 
         return single
 
     @contextmanager
-    def _observed(self, call: _Call, context: Context) -> Iterator[None]:
+    def _observed(self, call: _Call, context: Context, finish: _Finish) -> Iterator[None]:
         request_id = _request_id(context)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
@@ -139,9 +140,13 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
             code = status.status_code(context.code())
             raise
         finally:
-            self._finish(call, code, time.perf_counter() - started, peer)
+            finish(call, code, time.perf_counter() - started, peer)
             if span is not None:
                 span.end(code)
+
+    def _finish_soon(self, call: _Call, code: grpc.StatusCode, seconds: float, peer: str) -> None:
+        """Once the answer is on its way: the caller need not wait until its call is counted and logged."""
+        asyncio.get_running_loop().call_soon(self._finish, call, code, seconds, peer)
 
     def _finish(self, call: _Call, code: grpc.StatusCode, seconds: float, peer: str) -> None:
         self._metrics.handled.labels(*call, code.name).inc()

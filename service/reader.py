@@ -49,9 +49,12 @@ class RequestReader:
             InvalidInputError, LimitExceededError: The first bad image's error, unless the request's policy is to
                 report bad images one by one.
         """
+        report = request.bad_image_policy == pb.BAD_IMAGE_POLICY_REPORT_PER_IMAGE
+        if request.WhichOneof("input") == "tensor" and len(request.tensor.data) <= _INLINE_BYTES:
+            return _passed(read_tensor(tensor_view(request.tensor), self._shape, first=0), report=report)
         pieces = [asyncio.ensure_future(piece) for piece in self._pieces(request, count)]
         try:
-            return await self._join(pieces, report=request.bad_image_policy == pb.BAD_IMAGE_POLICY_REPORT_PER_IMAGE)
+            return await self._join(pieces, report=report)
         finally:
             for piece in pieces:  # of a refused or cancelled request; does nothing to finished ones
                 piece.cancel()
@@ -72,23 +75,20 @@ class RequestReader:
                 for i in range(0, count, _FILES_AT_ONCE)
             ]
         pixels = tensor_view(request.tensor)
-        if pixels.nbytes <= _INLINE_BYTES:
-            return [_at_once(partial(read_tensor, pixels, self._shape, first=0))]
         starts = range(0, count, _TENSORS_AT_ONCE)
         return [self.run(partial(read_tensor, pixels[i : i + _TENSORS_AT_ONCE], self._shape, first=i)) for i in starts]
 
     async def _join(self, pieces: Sequence[asyncio.Future[Inputs]], *, report: bool) -> Inputs:
-        read: list[Inputs] = []
-        for piece in pieces:
-            read.append(await piece)
-            error = read[-1].first_error()
-            if error is not None and not report:
-                raise error
+        read = [_passed(await piece, report=report) for piece in pieces]
         if len(read) == 1:
             return read[0]
         errors = {index: error for inputs in read for index, error in inputs.errors.items()}
         return Inputs(await self.run(lambda: np.concatenate([inputs.images for inputs in read])), errors)
 
 
-async def _at_once(work: Callable[[], T]) -> T:
-    return work()
+def _passed(inputs: Inputs, *, report: bool) -> Inputs:
+    """The same, unless one of the images is bad and that is not to be reported."""
+    error = inputs.first_error()
+    if error is not None and not report:
+        raise error
+    return inputs

@@ -113,5 +113,5 @@ def _curves(profile: PathProfile, row: int) -> list[pb.PathCurve]:
 
 def _probabilities(logits: Float32Array, predicted: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Float32Array:
     """float32 (N,): the softmax of (N, classes) at the predicted class."""
-    shifted = logits - np.take_along_axis(logits, predicted[:, None], axis=1)
+    shifted = logits - logits[np.arange(len(logits)), predicted][:, None]
     return np.asarray(1 / np.exp(shifted).sum(axis=1), np.float32)

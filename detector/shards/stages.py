@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 
-_VERSION = 3  # of the stages' meaning: raise it when a stage computes something else from the same inputs
+_VERSION = 4  # of the stages' meaning: raise it when a stage computes something else from the same inputs
 
 
 class StageStore:
