@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,22 +38,32 @@ async def _request(target: str, images: int) -> bytes:
     return pb.ScoreRequest(tensor=tensor).SerializeToString()
 
 
-async def _caller(target: str, path: str, message: bytes, end: float, calls: list[tuple[float, float]]) -> None:
+@dataclass(frozen=True)
+class _Call:
+    """What is asked again and again, with seconds between one caller's answer and its next question."""
+
+    target: str
+    method: str
+    message: bytes
+    pause: float
+
+
+async def _caller(call: _Call, end: float, calls: list[tuple[float, float]]) -> None:
     options = [("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(target, options=options) as channel:
-        method: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary(path)  # type: ignore[assignment] # on bare bytes
+    async with grpc.aio.insecure_channel(call.target, options=options) as channel:
+        method: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary(call.method)  # type: ignore[assignment] # on bare bytes
         while (started := time.perf_counter()) < end:
-            await method(message)
+            await method(call.message)
             calls.append((started, time.perf_counter()))
+            if call.pause:
+                await asyncio.sleep(call.pause)
 
 
-async def _load(
-    target: str, path: str, message: bytes, *, images: int, callers: int, duration: float
-) -> dict[str, float]:
+async def _load(call: _Call, *, images: int, callers: int, duration: float) -> dict[str, float]:
     calls: list[tuple[float, float]] = []
     before = time.process_time()
     end = time.perf_counter() + _WARM_UP + duration
-    await asyncio.gather(*(_caller(target, path, message, end, calls) for _ in range(callers)))
+    await asyncio.gather(*(_caller(call, end, calls) for _ in range(callers)))
     first, last = min(started for started, _ in calls), max(ended for _, ended in calls)
     # All calls count for the speed, the first ones too: the server worked from the first to the last.
     elapsed = last - first
@@ -70,9 +81,8 @@ async def _load(
 
 async def _main(given: argparse.Namespace) -> dict[str, float]:
     message = given.message.read_bytes() if given.message else await _request(given.target, given.images)
-    return await _load(
-        given.target, given.method, message, images=given.images, callers=given.callers, duration=given.seconds
-    )
+    call = _Call(given.target, given.method, message, given.pause)
+    return await _load(call, images=given.images, callers=given.callers, duration=given.seconds)
 
 
 def main() -> None:
@@ -84,6 +94,7 @@ def main() -> None:
     parser.add_argument("--message", type=Path, help="file with the serialised request; random images if not given")
     parser.add_argument("--callers", type=int, default=1, help="requests under way at any time")
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between a caller's calls")
     given = parser.parse_args()
     found = asyncio.run(_main(given))
     sys.stdout.write(json.dumps(found) + "\n")

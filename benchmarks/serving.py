@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 LOADS = ((1, 1), (1, 8), (1, 64), (64, 1), (64, 4))
 """Images per request, and requests under way."""
+_HEALTH = "/grpc.health.v1.Health/Check"
 _BARE_IMAGES = 1024
 _ENGINE_ROUNDS = 50
 
@@ -60,21 +62,39 @@ def engine_seconds(engine: FusedEngine, image: Float32Array) -> float:
     return statistics.median(times)
 
 
-def idle_seconds(target: str, bundle: Bundle, threads: int, *, seconds: float, rounds: int) -> tuple[float, float]:
-    """What the engine takes for one image, and how much longer a client of an idle server waits: medians over rounds.
+@dataclass(frozen=True)
+class Idle:
+    """What one image takes while nothing else is asked, seconds.
+
+    Args:
+        engine: The engine alone, in a loop.
+        longer: How much longer a client of the server waits.
+        health: What a health check takes that comes as seldom: what any call costs here.
+    """
+
+    engine: float
+    longer: float
+    health: float
+
+
+def idle_seconds(target: str, bundle: Bundle, threads: int, *, seconds: float, rounds: int) -> Idle:
+    """One image on an idle server: medians over rounds.
 
     The engine runs before and after each load, so that what slows the machine slows both.
     """
     engine = FusedEngine(bundle, threads=threads)
     image = np.random.default_rng(0).random((1, *bundle.manifest.spec.shape), np.float32)
     engine_seconds(engine, image)
-    alone, longer = [], []
-    for _ in range(rounds):
-        before = engine_seconds(engine, image)
-        found = load(target, images=1, callers=1, seconds=seconds)
-        alone.append((before + engine_seconds(engine, image)) / 2)
-        longer.append(found["p50"] - alone[-1])
-    return statistics.median(alone), statistics.median(longer)
+    found = []
+    with tempfile.NamedTemporaryFile() as empty:
+        check = ("--method", _HEALTH, "--message", empty.name)
+        for _ in range(rounds):
+            before = engine_seconds(engine, image)
+            asked = load(target, images=1, callers=1, seconds=seconds)
+            health = load(target, 1, 1, seconds, *check, "--pause", str(before))
+            alone = (before + engine_seconds(engine, image)) / 2
+            found.append((alone, asked["p50"] - alone, health["p50"]))
+    return Idle(*np.median(found, axis=0).tolist())
 
 
 @terminated_like_interrupted()
@@ -99,7 +119,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         ServerProcess(given.bundle, Path(folder, "server.log"), port=0, metrics_port=0, flags=flags) as server,
     ):
-        alone, longer = idle_seconds(server.address, bundle, given.threads, seconds=given.seconds, rounds=given.rounds)
+        idle = idle_seconds(server.address, bundle, given.threads, seconds=given.seconds, rounds=given.rounds)
         for images, callers in LOADS:
             found, shares = [], []
             for _ in range(given.rounds):
@@ -119,7 +139,8 @@ def main() -> None:
             )
     console.print(f"{forwards} forwards per image; bare classifier at its best batch, {batch}; {given.threads} threads")
     console.print(
-        f"one image takes the engine {1000 * alone:.2f} ms, and a client of the idle server {1000 * longer:.2f} ms more"
+        f"one image takes the engine {1000 * idle.engine:.2f} ms, and a client of the idle server "
+        f"{1000 * idle.longer:.2f} ms more; a health check, as seldom, takes {1000 * idle.health:.2f} ms"
     )
     console.print(table)
 
