@@ -51,7 +51,7 @@ def prototypes_share(whole: ScorerResult, without: ScorerResult | None) -> list[
         return []
     cost = whole.forwards_per_image - without.forwards_per_image
     sentence = (
-        f"Beside the other evidence the paths to prototypes change the mean AUROC by {gain:+.3f}, for {cost:g} of "
+        f"Beside the other evidence the paths to prototypes change the mean AUROC by {gain:+z.3f}, for {cost:g} of "
         f"{whole.forwards_per_image:g} forwards: they explain a verdict rather than improve it."
     )
     return [sentence]

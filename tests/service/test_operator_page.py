@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from detector.errors import InvalidInputError
 from service.client import AsyncClient
@@ -15,7 +14,7 @@ from service.server import RunningServer
 from tests.service.support import StartServer, random_pixels, settings_for_tests
 from tests.service.test_metrics import FLAT, NOISE
 from tests.support.brightness import BrightnessBundle, BrightnessScorer
-from tests.support.browser import DARK, browse
+from tests.support.browser import DARK, colours, drawn
 from tests.support.pages import Page, read_page
 
 if TYPE_CHECKING:
@@ -129,12 +128,7 @@ async def test_a_browser_draws_it(
     server = await start_server(metrics_enabled=True)
     async with AsyncClient(server.target) as client:
         await client.score([NOISE, FLAT])
-    shot = tmp_path / "shot.png"
-    address = f"http://127.0.0.1:{server.metrics_port}/"
-    wanted = (*options, "--window-size=1150,900", f"--screenshot={shot}")
-    await asyncio.to_thread(browse, address, tmp_path / "profile", *wanted)
-    with Image.open(shot) as image:
-        pixels = np.asarray(image.convert("RGB")).astype(int)
+    pixels = await asyncio.to_thread(drawn, f"http://127.0.0.1:{server.metrics_port}/", tmp_path, *options)
     assert (np.median(pixels) < 60) == dark
-    assert len(np.unique(pixels @ [1 << 16, 1 << 8, 1])) > 20
+    assert colours(pixels) > 20
     assert (np.ptp(pixels[:100], axis=2) > 60).any()  # the state is coloured
