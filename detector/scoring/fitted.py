@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from onnx import ModelProto, TensorProto, checker, helper
+import numpy as np
+from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 from detector.scoring.runner import INPUT, OUTPUT, OnnxScorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
     from onnx import NodeProto
 
     from detector.classifiers.base import Float32Array
@@ -40,6 +42,18 @@ class FittedScorer:
     @cached_property
     def _runner(self) -> OnnxScorer:
         return OnnxScorer(self.model)
+
+
+def float_constants(names: Sequence[str], values: Sequence[NDArray[np.float64] | float]) -> list[TensorProto]:
+    """Constants of a graph, in single precision as all that scorers compute with.
+
+    Args:
+        names: One for each value.
+        values: Of any shape.
+    """
+    return [
+        numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in zip(names, values, strict=True)
+    ]
 
 
 def prefix_names(nodes: Sequence[NodeProto], constants: Sequence[TensorProto], prefix: str, *, keep: str) -> None:

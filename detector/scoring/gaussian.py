@@ -18,6 +18,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from threadpoolctl import threadpool_limits
 
 from detector.errors import CalibrationError
+from detector.scoring.fitted import float_constants
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,10 +63,7 @@ class Gaussian:
     def nodes(self, features: str, output: str) -> tuple[list[NodeProto], list[TensorProto]]:
         """`distances` as nodes of a graph, ``features (N, F) -> output (N, 1)``, and their constants."""
         values = (self.mean, self.inverse_scale, self.directions, self.directions.T, self.weights, self.rest_weight)
-        constants = [
-            numpy_helper.from_array(np.asarray(value, np.float32), name)
-            for name, value in zip(CONSTANTS, values, strict=True)
-        ]
+        constants = float_constants(CONSTANTS, values)
         steps = (
             ("Sub", (features, "mean"), "centred"),
             ("Mul", ("centred", "inverse_scale"), "standardised"),

@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from onnx import helper, numpy_helper
+from onnx import helper
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from detector.scoring.fitted import float_constants
 from detector.scoring.gaussian import usual_scale
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from onnx import NodeProto, TensorProto
 
@@ -51,17 +52,14 @@ class Linear:
     def nodes(self, features: str, output: str) -> tuple[list[NodeProto], list[TensorProto]]:
         """`log_odds` as nodes of a graph, ``features (N, F) -> output (N, 1)``, and their constants."""
         values = (self.mean, self.inverse_scale, self.weights[:, None], self.bias)
-        constants = [
-            numpy_helper.from_array(np.asarray(value, np.float32), name)
-            for name, value in zip(CONSTANTS, values, strict=True)
-        ]
         steps = (
             ("Sub", (features, "mean"), "centred"),
             ("Mul", ("centred", "inverse_scale"), "standardised"),
             ("MatMul", ("standardised", "weights"), "weighted"),
             ("Add", ("weighted", "bias"), output),
         )
-        return [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps], constants
+        nodes = [helper.make_node(kind, inputs, [name]) for kind, inputs, name in steps]
+        return nodes, float_constants(CONSTANTS, values)
 
 
 def fit_linear(
