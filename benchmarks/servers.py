@@ -34,7 +34,7 @@ from detector.cli.stopping import terminated_like_interrupted
 from isthmus.inference.v2 import inference_pb2 as oip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from detector.bundle import Bundle
 
@@ -88,7 +88,7 @@ def main() -> None:
         table = _table()
         contest = Contest(targets, given.seconds, given.rounds)
         for images, callers in LOADS:
-            for row in _compare(contest, messages(bundle, folder, images), images, callers):
+            for row in _compare(contest, messages(bundle, folder, images, targets), images, callers):
                 table.add_row(*row)
     console = Console()
     console.print(f"the classifier alone, {given.threads} threads")
@@ -104,14 +104,14 @@ class Contest:
     rounds: int
 
 
-def messages(bundle: Bundle, folder: Path, images: int) -> dict[str, Path]:
+def messages(bundle: Bundle, folder: Path, images: int, servers: Iterable[str]) -> dict[str, Path]:
     """Files with the request for each server."""
     pixels = np.random.default_rng(0).random((images, *bundle.manifest.spec.shape), np.float32)
-    files = {name: folder / name.replace(" ", "-") for name in (OURS, *PEERS)}
-    for name, file in files.items():
-        # A peer gets what the classifier's graph takes, this server what its own inputs are: values in [0, 1].
-        file.write_bytes(request(MODEL, "images", pixels if name == OURS else bundle.manifest.spec.encode(pixels)))
-    return files
+    # A peer gets what the classifier's graph takes, this server what its own inputs are: values in [0, 1].
+    own, theirs = folder / "own", folder / "theirs"
+    own.write_bytes(request(MODEL, "images", pixels))
+    theirs.write_bytes(request(MODEL, "images", bundle.manifest.spec.encode(pixels)))
+    return {name: own if name == OURS else theirs for name in servers}
 
 
 def _compare(contest: Contest, asked: Mapping[str, Path], images: int, callers: int) -> Iterator[tuple[str, ...]]:

@@ -109,12 +109,11 @@ def usual_scale(benign: Float32Array) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def _fitted(benign: Float32Array) -> Gaussian:
-    exact = benign.astype(np.float64)
     mean, inverse_scale = usual_scale(benign)
-    standardised = (exact - mean) * inverse_scale
+    standardised = (benign - mean) * inverse_scale  # in double precision, as the mean
     shrinkage = float(ledoit_wolf_shrinkage(standardised, assume_centered=True))
-    total = np.square(standardised).sum() / len(exact)
-    kept = min(MOST_DIRECTIONS, len(exact) - 1, standardised.shape[1])  # centred images span one direction less
+    total = np.square(standardised).sum() / len(benign)
+    kept = min(MOST_DIRECTIONS, len(benign) - 1, standardised.shape[1])  # centred images span one direction less
     found, directions = _largest(standardised, kept)
     variances = (1 - shrinkage) * found + shrinkage * total / standardised.shape[1]
     others = standardised.shape[1] - kept

@@ -1,9 +1,9 @@
 """The supervised scorer: boosted trees and a weighted sum that tell benign profiles from attacked ones, and a tail.
 
 The mean of the two's log-odds gives ``-log P(benign)`` in nats, which neither saturates nor goes below zero. Both know
-nothing of attacks unlike those they saw, and may call them benign; so whatever lies further from benign
-profiles than all but one in two hundred of these do scores more, the further the more. It is the logarithm of the
-distance that counts, `TAIL_NATS` for each of its standard deviations among benign images. At the other end lies what
+nothing of attacks unlike those they saw, and may call them benign; so whatever lies further from benign profiles than
+all but one in two hundred of these do scores more, the further the more. It is the logarithm of the distance that
+counts, `detector.scoring.tail.NATS` for each of its standard deviations among benign images. At the other end lies what
 barely crossed the border, which trees that saw other attacks take for usual: the classifier's own doubt, its loss at
 the image, counts by `DOUBT`.
 """
