@@ -71,8 +71,11 @@ class Guard:
         self._recent, self._audit = recent, audit
         self._withheld = policy.withheld_verdicts(settings)
         self._reader = RequestReader(scorer.bundle.manifest.spec.shape, self._limits, threads=settings.decode_threads)
-        self._batcher = _batcher(scorer.score_canonical, settings, metrics)
-        self._classifier = _batcher(scorer.classify_canonical, settings, metrics.classifier)
+        # How long another server takes next time can't be told from how long it took.
+        inline_seconds = settings.inline_seconds if scorer.bundle.manifest.remote is None else 0.0
+        batcher = partial(_batcher, settings=settings, inline_seconds=inline_seconds)
+        self._batcher = batcher(scorer.score_canonical, observer=metrics)
+        self._classifier = batcher(scorer.classify_canonical, observer=metrics.classifier)
 
     async def score(self, request: pb.ScoreRequest, *, caller: str, time_left: float | None) -> pb.ScoreResponse:
         """Answer a request.
@@ -257,7 +260,11 @@ class GuardSlot:
 
 
 def _batcher(
-    engine: Callable[[Float32Array], Batch], settings: ServiceSettings, observer: BatchObserver
+    engine: Callable[[Float32Array], Batch],
+    *,
+    settings: ServiceSettings,
+    inline_seconds: float,
+    observer: BatchObserver,
 ) -> MicroBatcher[Batch]:
     return MicroBatcher(
         engine,
@@ -265,6 +272,7 @@ def _batcher(
         max_queue_images=settings.max_queue_images,
         observer=observer,
         max_wait=settings.max_queue_seconds or math.inf,
+        inline_seconds=inline_seconds,
     )
 
 

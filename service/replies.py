@@ -39,18 +39,13 @@ def score_response(
         answers: To its images.
         withheld: What is said instead of some of them, by index in the request.
     """
-    evidence = (evidence for part in answers.detections for evidence in _evidence(request, part))
-    results = (
-        pb.ImageResult(error=to_status(answers.unread[index]))
-        if index in answers.unread
-        else pb.ImageResult(evidence=next(evidence))
-        for index in range(len(answers))
-    )
+    results = [pb.ImageResult(evidence=found) for part in answers.detections for found in _evidence(request, part)]
+    for index in sorted(answers.unread):
+        results.insert(index, pb.ImageResult(error=to_status(answers.unread[index])))
+    for index, error in withheld.items():
+        results[index] = pb.ImageResult(error=to_status(error))
     return pb.ScoreResponse(
-        results=[
-            pb.ImageResult(error=to_status(withheld[index])) if index in withheld else result
-            for index, result in enumerate(results)
-        ],
+        results=results,
         bundle_digest=bundle.digest,
         forwards_per_image=bundle.manifest.plan.forwards_per_image,
     )
@@ -86,18 +81,18 @@ def detector_response(bundle: LoadedBundle, limits: RequestLimits, *, version: s
 
 
 def _evidence(request: pb.ScoreRequest, part: Detection) -> Iterator[pb.Evidence]:
-    probabilities = _probabilities(part.logits, part.predicted)
-    for row, (index, label, verdict) in enumerate(
-        zip(part.predicted.tolist(), part.labels, part.verdicts, strict=True)
-    ):
+    predictions = zip(part.predicted.tolist(), part.labels, _probabilities(part.logits), strict=True)
+    numbers = (part.scores, part.p_values, part.barrier_heights, part.barrier_gaps, part.strata)
+    rows = zip(predictions, part.verdicts, *(column.tolist() for column in numbers), strict=True)
+    for row, ((index, label, probability), verdict, score, p_value, height, gap, stratum) in enumerate(rows):
         yield pb.Evidence(
-            prediction=pb.Prediction(class_index=index, label=label, probability=float(probabilities[row])),
-            score=float(part.scores[row]),
-            p_value=float(part.p_values[row]),
+            prediction=pb.Prediction(class_index=index, label=label, probability=probability),
+            score=score,
+            p_value=p_value,
             verdict=VERDICTS[verdict],
-            barrier_height=float(part.barrier_heights[row]),
-            barrier_gap=float(part.barrier_gaps[row]),
-            stratum=int(part.strata[row]),
+            barrier_height=height,
+            barrier_gap=gap,
+            stratum=stratum,
             logits=part.logits[row].tolist() if request.include_logits else None,
             profile=_curves(part.profile, row) if request.include_profile else None,
         )
@@ -111,7 +106,8 @@ def _curves(profile: PathProfile, row: int) -> list[pb.PathCurve]:
     ]
 
 
-def _probabilities(logits: Float32Array, predicted: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Float32Array:
-    """float32 (N,): the softmax of (N, classes) at the predicted class."""
-    shifted = logits - logits[np.arange(len(logits)), predicted][:, None]
-    return np.asarray(1 / np.exp(shifted).sum(axis=1), np.float32)
+def _probabilities(logits: Float32Array) -> list[float]:
+    """The softmax of (N, classes) at the predicted class, which has the largest logit."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    probabilities: list[float] = (1 / np.exp(shifted).sum(axis=1)).tolist()
+    return probabilities

@@ -157,6 +157,13 @@ class ServiceSettings(UpstreamSettings):
         " rate; one that would wait longer is refused as overloaded. 0 sets no such limit.",
     )
     max_batch_images: int = Field(64, ge=1, description="Images the engine is given at once.")
+    inline_seconds: float = Field(
+        0.03,
+        ge=0,
+        le=1,
+        description="Seconds for which the service may be deaf to others while it computes a request that came alone:"
+        " one that takes no longer, at the engine's recent rate, is spared two changes of threads. 0 spares none.",
+    )
     watch_interval: float = Field(
         0.0,
         ge=0,

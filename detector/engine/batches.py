@@ -29,20 +29,22 @@ class FixedBatches:
         runtime: The `onnxruntime.InferenceSession`; its input is float32 (N, ...).
         shape: Of one image.
         sizes: Of batches, rising.
+        outputs: Which of the graph's are wanted.
         device: Where inputs are kept: ``cuda`` or ``cpu``.
     """
 
-    def __init__(self, runtime: Any, shape: tuple[int, ...], sizes: Sequence[int], *, device: str) -> None:
-        self._runtime, self._sizes, self._device = runtime, sizes, device
+    def __init__(
+        self, runtime: Any, shape: tuple[int, ...], sizes: Sequence[int], *, outputs: Sequence[str], device: str
+    ) -> None:
+        self._runtime, self._sizes, self._outputs, self._device = runtime, sizes, outputs, device
         self._input = runtime.get_inputs()[0].name
-        self._outputs = [entry.name for entry in runtime.get_outputs()]
         self._lock = threading.Lock()
         self._kept = {size: self._keep(np.zeros((size, *shape), np.float32)) for size in sizes}
         for size in sizes:
             self.run(np.zeros((size, *shape), np.float32))
 
     def run(self, images: Float32Array) -> list[Any]:
-        """The graph's outputs, in its order.
+        """The outputs, in their order.
 
         Args:
             images: float32 (N, *shape), at least one and at most as many as the largest batch has.

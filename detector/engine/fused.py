@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,6 +25,10 @@ _POINTS_AT_ONCE: Final = {"CPU": 128, "CUDA": 2048}
 """Points of the walk that go through the classifier together: on a CPU few, to stay in the caches; on a GPU many."""
 
 
+# Image logits stand in the profile too, and verdicts follow from p-values, by rates that a deployment may have set.
+_UNREAD: Final = {names.LOGITS, names.VERDICT}
+
+
 class FusedEngine:
     """A bundle's guard as one graph.
 
@@ -44,7 +49,8 @@ class FusedEngine:
         except ClassifierError as error:
             raise FusionError(str(error)) from error
         self.device = session.device
-        self._outputs = [entry.name for entry in session.runtime.get_outputs()]
+        names_out = [entry.name for entry in session.runtime.get_outputs()]
+        self._outputs = [name for name in names_out if name not in _UNREAD]
         self._images_at_once = max(1, _POINTS_AT_ONCE[session.device] // self._plan.forwards_per_image)
         self._graph: Callable[[Float32Array], list[Any]] = lambda images: session.runtime.run(
             self._outputs, {names.IMAGES: images}
@@ -52,16 +58,24 @@ class FusedEngine:
         if session.device == "CUDA":
             sizes = batch_sizes(self._images_at_once)
             self._images_at_once = sizes[-1]
-            self._graph = FixedBatches(session.runtime, bundle.manifest.spec.shape, sizes, device="cuda").run
+            shape = bundle.manifest.spec.shape
+            self._graph = FixedBatches(session.runtime, shape, sizes, outputs=self._outputs, device="cuda").run
         self.description = f"fused engine on {session.device} (ONNX Runtime)"
 
     def evidence(self, images: Float32Array) -> Evidence:
         """Walk and score canonical images; see `Engine`."""
         size = self._images_at_once
         runs = [self._run(images[begin : begin + size]) for begin in range(0, len(images), size)]
-        found = {name: np.concatenate([run[name] for run in runs]) for name in self._outputs}
+        found = runs[0] if len(runs) == 1 else {n: np.concatenate([run[n] for run in runs]) for n in self._outputs}
+        profile = PathProfile(
+            self._plan,
+            found[names.PATH_LOGITS],
+            found.get(names.TAPS),
+            found.get(names.VIEW_LOGITS),
+            found.get(names.RESIDUALS),
+        )
         return Evidence(
-            self._profile(found),
+            profile,
             found[names.SCORE],
             found[names.P_VALUE],
             Barriers(found[names.BARRIER_HEIGHT], found[names.BARRIER_GAP]),
@@ -75,17 +89,6 @@ class FusedEngine:
         except Exception as error:
             raise ClassifierError(f"the fused graph failed: {str(error).splitlines()[0]}") from error
         found = dict(zip(self._outputs, outputs, strict=True))
-        if not all(np.isfinite(found[name]).all() for name in (names.LOGITS, names.PATH_LOGITS, names.SCORE)):
+        if not math.isfinite(sum(found[names.SCORE].tolist())):  # of few images, so sooner than by array
             raise ClassifierError("the classifier put out NaN or infinite numbers")
         return found
-
-    def _profile(self, found: dict[str, Any]) -> PathProfile:
-        along = found[names.PATH_LOGITS]
-        start = np.broadcast_to(found[names.LOGITS][:, None, None], (*along.shape[:2], 1, along.shape[3]))
-        return PathProfile(
-            self._plan,
-            np.concatenate([start, along], axis=2),
-            found.get(names.TAPS),
-            found.get(names.VIEW_LOGITS),
-            found.get(names.RESIDUALS),
-        )

@@ -23,9 +23,10 @@ def test_sizes_are_powers_of_two(most: int, sizes: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
 def test_every_number_of_images_gets_the_answers_of_a_plain_run(count: int) -> None:
     runtime = open_session(chain([6, 5]), threads=1).runtime
-    fixed = FixedBatches(runtime, SHAPE, batch_sizes(8), device="cpu")
+    outputs = [entry.name for entry in runtime.get_outputs()][::-1]
+    fixed = FixedBatches(runtime, SHAPE, batch_sizes(8), outputs=outputs, device="cpu")
     name = runtime.get_inputs()[0].name
-    wanted = runtime.run(None, {name: IMAGES[:count]})
+    wanted = runtime.run(outputs, {name: IMAGES[:count]})
     for _ in range(2):  # nothing of the batch before is left
         found = fixed.run(IMAGES[:count])
         assert len(found) == len(wanted)
@@ -36,7 +37,8 @@ def test_every_number_of_images_gets_the_answers_of_a_plain_run(count: int) -> N
 
 def test_threads_take_turns() -> None:
     runtime = open_session(chain([6, 5]), threads=1).runtime
-    fixed = FixedBatches(runtime, SHAPE, batch_sizes(4), device="cpu")
+    outputs = [entry.name for entry in runtime.get_outputs()]
+    fixed = FixedBatches(runtime, SHAPE, batch_sizes(4), outputs=outputs, device="cpu")
     wanted = [fixed.run(IMAGES[i : i + 2])[0] for i in range(20)]
     wrong: list[int] = []
 

@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 
 from detector import Detector
 from detector.classifiers.base import PixelType
+from detector.classifiers.session import open_session
 from detector.engine.choice import EngineChoice
 from detector.engine.fused import FusedEngine
 from detector.engine.fusing.fuse import fuse
@@ -63,6 +64,10 @@ def test_numbers_that_are_none_are_refused() -> None:
     images[1, 0, 0, 0] = 0.5
     with pytest.raises(ClassifierError, match="NaN or infinite"):
         engine.evidence(images)
+    # Where the graph runs alone there is nobody to refuse them; at least they are not benign.
+    score, verdict = open_session(fuse(bundle)).runtime.run(["score", "verdict"], {"images": images})
+    assert np.isnan(score).tolist() == [False, True, False]
+    assert verdict.astype(bool).tolist() == [False, True, False]
 
 
 def test_a_scorer_of_other_features_is_refused() -> None:

@@ -38,6 +38,7 @@ def settings_for_tests(**changes: Any) -> ServiceSettings:
         "metrics_port": 0,
         "drain_delay": 0.0,
         "grace": 5.0,
+        "inline_seconds": 0.0,  # an engine that a test holds up must not hold up the test
     }
     return load_settings(**(defaults | changes))
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -233,6 +235,87 @@ async def test_a_failing_request_fails_alone() -> None:
             await bad
         np.testing.assert_array_equal(scores(await good), BrightnessScorer().score_canonical(images(2, seed=5)).scores)
         assert len(scores(await batcher.score(images(1)))) == 1
+
+
+class ThreadScorer(BrightnessScorer):
+    """Notes which thread asked, and takes its time."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.inline: list[bool] = []
+        self._loop = threading.get_ident()
+
+    def score_canonical(self, images: Float32Array) -> Detection:
+        self.inline.append(threading.get_ident() == self._loop)
+        time.sleep(self.seconds)
+        if not images.any():
+            raise RuntimeError("black")
+        return super().score_canonical(images)
+
+
+@asynccontextmanager
+async def inlining(
+    scorer: ThreadScorer, record: Record, monkeypatch: pytest.MonkeyPatch, *, alone: float = 0.0, seconds: float = 60.0
+) -> AsyncIterator[MicroBatcher[Detection]]:
+    """A batcher that has seen how fast its engine is."""
+    monkeypatch.setattr("service.batching._ALONE_SECONDS", alone)
+    batcher = MicroBatcher(
+        scorer.score_canonical, max_batch_images=8, max_queue_images=64, observer=record, inline_seconds=seconds
+    )
+    try:
+        await batcher.score(images(1))
+        assert scorer.inline.pop() is False  # it might have taken any time
+        yield batcher
+    finally:
+        await batcher.close()
+
+
+async def test_a_request_that_comes_alone_is_computed_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer, record = ThreadScorer(), Record()
+    async with inlining(scorer, record, monkeypatch) as batcher:
+        for count in (1, 8, 3):
+            with batcher.admit(count, ANN):
+                found = await batcher.score(images(count, seed=count), caller=ANN, time_left=30)
+            wanted = BrightnessScorer().score_canonical(images(count, seed=count))
+            np.testing.assert_array_equal(scores(found), wanted.scores)
+        with pytest.raises(RuntimeError, match="black"):
+            await batcher.score(np.zeros_like(images(2)))
+        assert len(scores(await batcher.score(images(9)))) == 9  # more than one batch
+    assert scorer.inline == [True, True, True, True, False, False]
+    assert record.batches == [1, 1, 8, 3, 8, 1]
+    assert len(record.waits) == 5
+
+
+async def test_what_may_take_long_is_not_computed_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = ThreadScorer(seconds=0.1)
+    async with inlining(scorer, Record(), monkeypatch, seconds=0.19) as batcher:
+        await batcher.score(images(1))
+        await batcher.score(images(2))
+    assert scorer.inline == [True, False]
+
+
+async def test_where_there_are_others_nothing_is_computed_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = ThreadScorer()
+    async with inlining(scorer, Record(), monkeypatch) as batcher:
+        with batcher.admit(1, ANN), batcher.admit(1, BEN):  # one of them is still being read
+            await batcher.score(images(1), caller=ANN)
+        scorer.seconds = 0.3
+        with batcher.admit(1, ANN), batcher.admit(1, BEN):
+            under_way = start(batcher, images(1), caller=ANN)
+            await asyncio.sleep(0.01)
+        await batcher.score(images(1))  # whose places were given back while they are computed
+        await under_way
+        with pytest.raises(DeadlineError):
+            await batcher.score(images(1), time_left=0.0)
+    assert scorer.inline == [False, False, False]
+
+
+async def test_who_comes_right_after_another_was_not_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = ThreadScorer()
+    async with inlining(scorer, Record(), monkeypatch, alone=60.0) as batcher:
+        await batcher.score(images(1))
+    assert scorer.inline == [False]
 
 
 async def test_a_full_batcher_refuses_and_says_when_to_come_back() -> None:

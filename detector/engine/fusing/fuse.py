@@ -50,10 +50,10 @@ def fuse(bundle: Bundle, *, form: PixelForm | None = None, profile: bool = False
 
     Returns:
         A model with the input `IMAGES` and, for N images, the outputs `LOGITS` float32 (N, classes), `SCORE` float32
-        (N,), `P_VALUE` float64 (N,), `VERDICT` int64 (N,) (0 benign, 1 suspect, 2 adversarial), `BARRIER_HEIGHT` and
-        `BARRIER_GAP` float32 (N,), and `STRATUM` int64 (N,), 0 the easiest. With a profile: `PATH_LOGITS` float32 (N,
-        paths, alphas, classes), of the inner points alone, and where the plan has them `VIEW_LOGITS`, `TAPS` and
-        `RESIDUALS`, as in `PathProfile`.
+        (N,), NaN where a logit is no number or infinite, `P_VALUE` float64 (N,), `VERDICT` int64 (N,) (0 benign, 1
+        suspect, 2 adversarial), `BARRIER_HEIGHT` and `BARRIER_GAP` float32 (N,), and `STRATUM` int64 (N,), 0 the
+        easiest. With a profile: `PATH_LOGITS` float32 (N, paths, grid, classes), and where the plan has them
+        `VIEW_LOGITS`, `TAPS` and `RESIDUALS`, as in `PathProfile`.
 
     Raises:
         BundleError: The scorer does not fit the plan and the classifier's taps.
@@ -103,7 +103,8 @@ def _evidence(writer: GraphWriter, bundle: Bundle, walk: Walk, walked: Walked, s
     """All that is put out in any case."""
     classes = len(bundle.manifest.labels)
     read = write_features(writer, walk, walked, bundle.parts.statistics)
-    score = scorer.write(writer, read.features)(OUTPUT)
+    # Trees would give a number whatever they are asked about.
+    score = writer.op("Add", scorer.write(writer, read.features)(OUTPUT), read.nothing)
     calibration = bundle.parts.calibration
     stratum = write_stratum(writer, calibration.strata, walked.image_logits, walk.is_class(walked.predicted))
     p_value = write_p_values(writer, calibration, Judged(score, walked.predicted, stratum), classes)
@@ -130,14 +131,23 @@ def _verdict(writer: GraphWriter, bundle: Bundle, p_value: str) -> str:
 
 def _profile(writer: GraphWriter, bundle: Bundle, walked: Walked, taps: int) -> dict[str, Port]:
     plan, classes = bundle.manifest.plan, len(bundle.manifest.labels)
-    grid = (len(plan.targets), len(plan.alphas), classes)
+    grid = (len(plan.targets), len(plan.grid), classes)
     found = {
-        PATH_LOGITS: (writer.reshape(walked.inner, 0, *grid), grid),
+        PATH_LOGITS: (writer.reshape(_along(writer, bundle, walked), 0, *grid), grid),
         VIEW_LOGITS: (walked.views, (len(plan.views), classes)),
         TAPS: (walked.taps, (len(plan.tapped_points), taps)),
         RESIDUALS: (walked.residuals, (residual_count(bundle.manifest.spec.shape),)),
     }
     return {name: Port(tensor, TensorProto.FLOAT, sizes) for name, (tensor, sizes) in found.items() if tensor}
+
+
+def _along(writer: GraphWriter, bundle: Bundle, walked: Walked) -> str:
+    """float32 (N, paths * grid, classes): every path's logits from the image itself on."""
+    plan = bundle.manifest.plan
+    points = writer.concat([writer.unsqueeze(walked.image_logits, 1), walked.inner], axis=1)
+    alphas = len(plan.alphas)
+    paths = ([0, *range(1 + path * alphas, 1 + (path + 1) * alphas)] for path in range(len(plan.targets)))
+    return writer.take(points, [point for path in paths for point in path], axis=1)
 
 
 def _describe(model: onnx.ModelProto, bundle: Bundle) -> None:

@@ -29,10 +29,12 @@ class Read:
     Args:
         features: float32 (N, features), in the order of `detector.scoring.features.feature_names`.
         losses: float32 (N, points): of the predicted class at the image, then at the inner points, then at the views.
+        nothing: float32 (N,): 0, or NaN where one of those logits is no number or infinite.
     """
 
     features: str
     losses: str
+    nothing: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,10 @@ def write_features(writer: GraphWriter, walk: Walk, walked: Walked, statistics: 
     logits = w.op("Cast", w.concat(parts, axis=1), to=TensorProto.DOUBLE)  # as `profile_features` does
     own_class = w.unsqueeze(walk.is_class(walked.predicted), 1)
     runner_up_class = w.unsqueeze(walk.is_class(walked.runner_up), 1)
-    nothing = _double(w, -np.inf)
-    own = w.reduce("Max", w.op("Where", own_class, logits, nothing), 2)
-    runner_up = w.reduce("Max", w.op("Where", runner_up_class, logits, nothing), 2)
-    others = w.reduce("Max", w.op("Where", own_class, nothing, logits), 2)
+    least = _double(w, -np.inf)
+    own = w.reduce("Max", w.op("Where", own_class, logits, least), 2)
+    runner_up = w.reduce("Max", w.op("Where", runner_up_class, logits, least), 2)
+    others = w.reduce("Max", w.op("Where", own_class, least, logits), 2)
     top = w.reduce("Max", logits, 2, keep=True)
     total = w.reduce("Sum", w.op("Exp", w.op("Sub", logits, top)), 2)
     log_total = w.op("Add", w.op("Log", total), w.op("Squeeze", top, w.constant([2])))
@@ -83,7 +85,8 @@ def write_features(writer: GraphWriter, walk: Walk, walked: Walked, statistics: 
         classes = Classes(own_class, runner_up_class)
         parts.append(write_hidden_paths(w, walked.taps, walk.plan, statistics, classes))
     features = w.concat(parts, axis=1)
-    return Read(features, w.op("Cast", losses, to=TensorProto.FLOAT))
+    nothing = w.op("Mul", w.reduce("Sum", logits, 1, 2), _double(w, 0))
+    return Read(features, *(w.op("Cast", found, to=TensorProto.FLOAT) for found in (losses, nothing)))
 
 
 def _beside(w: GraphWriter, walked: Walked) -> list[str]:
