@@ -1,7 +1,8 @@
 """A load generator in a process of its own: ``python -m benchmarks.load TARGET``; prints one line of JSON.
 
 So many calls are under way at any time (a closed loop), each on a connection of its own; requests are serialised once.
-Any method of any server can be asked, with ``--method`` and ``--message``.
+With ``--blocking`` one caller asks, as scripts do, without an event loop. Any method of any server can be asked, with
+``--method`` and ``--message``.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 _WARM_UP = 1.0  # seconds
 
 
-async def _request(target: str, images: int) -> bytes:
+def _request(target: str, images: int) -> bytes:
     """Random uint8 images of the size the server takes."""
-    async with grpc.aio.insecure_channel(target) as channel:
+    with grpc.insecure_channel(target) as channel:
         stub: Any = detector_pb2_grpc.AdversarialDetectorStub(channel)
-        wanted = (await stub.GetDetector(pb.GetDetectorRequest())).image_format
+        wanted = stub.GetDetector(pb.GetDetectorRequest()).image_format
     shape = (images, wanted.height, wanted.width, wanted.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     tensor = pb.ImageTensor(data=pixels.tobytes(), pixel_type=pb.PIXEL_TYPE_UINT8, shape=shape)
@@ -59,11 +60,28 @@ async def _caller(call: _Call, end: float, calls: list[tuple[float, float]]) -> 
                 await asyncio.sleep(call.pause)
 
 
-async def _load(call: _Call, *, images: int, callers: int, duration: float) -> dict[str, float]:
+def _blocking_caller(call: _Call, end: float, calls: list[tuple[float, float]]) -> None:
+    with grpc.insecure_channel(call.target) as channel:
+        method: Callable[[bytes], bytes] = channel.unary_unary(call.method)  # type: ignore[assignment] # on bare bytes
+        while (started := time.perf_counter()) < end:
+            method(call.message)
+            calls.append((started, time.perf_counter()))
+            time.sleep(call.pause)
+
+
+async def _callers(call: _Call, callers: int, end: float, calls: list[tuple[float, float]]) -> None:
+    await asyncio.gather(*(_caller(call, end, calls) for _ in range(callers)))
+
+
+def _load(call: _Call, *, images: int, callers: int | None, duration: float) -> dict[str, float]:
+    """What was measured; without a number of callers, of one that blocks."""
     calls: list[tuple[float, float]] = []
     before = time.process_time()
     end = time.perf_counter() + _WARM_UP + duration
-    await asyncio.gather(*(_caller(call, end, calls) for _ in range(callers)))
+    if callers is None:
+        _blocking_caller(call, end, calls)
+    else:
+        asyncio.run(_callers(call, callers, end, calls))
     first, last = min(started for started, _ in calls), max(ended for _, ended in calls)
     # All calls count for the speed, the first ones too: the server worked from the first to the last.
     elapsed = last - first
@@ -79,12 +97,6 @@ async def _load(call: _Call, *, images: int, callers: int, duration: float) -> d
     }
 
 
-async def _main(given: argparse.Namespace) -> dict[str, float]:
-    message = given.message.read_bytes() if given.message else await _request(given.target, given.images)
-    call = _Call(given.target, given.method, message, given.pause)
-    return await _load(call, images=given.images, callers=given.callers, duration=given.seconds)
-
-
 def main() -> None:
     """Ask, and print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -93,10 +105,14 @@ def main() -> None:
     parser.add_argument("--method", default="/isthmus.v1.AdversarialDetector/Score", help="what is called")
     parser.add_argument("--message", type=Path, help="file with the serialised request; random images if not given")
     parser.add_argument("--callers", type=int, default=1, help="requests under way at any time")
+    parser.add_argument("--blocking", action="store_true", help="one caller, without an event loop")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between a caller's calls")
     given = parser.parse_args()
-    found = asyncio.run(_main(given))
+    message = given.message.read_bytes() if given.message else _request(given.target, given.images)
+    call = _Call(given.target, given.method, message, given.pause)
+    callers = None if given.blocking else given.callers
+    found = _load(call, images=given.images, callers=callers, duration=given.seconds)
     sys.stdout.write(json.dumps(found) + "\n")
 
 

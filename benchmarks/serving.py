@@ -68,7 +68,7 @@ class Idle:
 
     Args:
         engine: The engine alone, in a loop.
-        longer: How much longer a client of the server waits.
+        longer: How much longer a client of the server waits that asks one call after the other, as scripts do.
         health: What a health check takes that comes as seldom: what any call costs here.
     """
 
@@ -90,8 +90,8 @@ def idle_seconds(target: str, bundle: Bundle, threads: int, *, seconds: float, r
         check = ("--method", _HEALTH, "--message", empty.name)
         for _ in range(rounds):
             before = engine_seconds(engine, image)
-            asked = load(target, images=1, callers=1, seconds=seconds)
-            health = load(target, 1, 1, seconds, *check, "--pause", str(before))
+            asked = load(target, 1, 1, seconds, "--blocking")
+            health = load(target, 1, 1, seconds, "--blocking", *check, "--pause", str(before))
             alone = (before + engine_seconds(engine, image)) / 2
             found.append((alone, asked["p50"] - alone, health["p50"]))
     return Idle(*np.median(found, axis=0).tolist())
