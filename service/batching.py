@@ -4,8 +4,8 @@ One thread runs the engine. Whatever arrives meanwhile is joined into the next b
 waits getting an equal part of it. A request larger than its part is split; its rest queues up again behind its caller's
 other requests, so that small requests overtake large ones.
 
-A request that comes while there is no other, and is soon computed, is computed on the event loop itself: waking another
-thread and being woken by it would be most of what a small request pays for the service.
+Where requests come one by one, and are soon computed, most of them are computed on the event loop itself: waking
+another thread and being woken by it would be a good part of what a small request pays for the service.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from detector.errors import DeadlineError, NotReadyError
 from service.admission import Admission
 from service.callers import Caller
+from service.solitude import Solitude
 from service.turns import Turns
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from detector.classifiers.base import Float32Array
 
 _RATE_MEMORY: Final = 0.8
-# A request that comes this soon after the last one was computed probably waited for it unseen: there are several
-# callers, and they get on faster while the event loop is free to read one's request during another's computation.
-_ALONE_SECONDS: Final = 0.001
 _ANYBODY: Final = Caller()
 
 
@@ -90,7 +88,7 @@ class MicroBatcher(Generic[A]):
         max_queue_images: Images admitted at the same time.
         observer: Is told what happens.
         max_wait: Seconds that urgent images may have to wait for those ahead of them.
-        inline_seconds: For so long the event loop may be held up by a request that has the service to itself; 0 never.
+        inline_seconds: For so long a request may hold up the event loop, where they come one by one; 0 never.
     """
 
     def __init__(
@@ -114,7 +112,7 @@ class MicroBatcher(Generic[A]):
         self._arrived = asyncio.Event()
         self._closing = False
         self._computing = False
-        self._computed_at = -math.inf
+        self._solitude = Solitude()
         self._images_per_second = math.nan
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._loop = asyncio.get_running_loop()
@@ -127,6 +125,7 @@ class MicroBatcher(Generic[A]):
             OverloadedError: There are not so many places, or not for this caller.
             NotReadyError: The batcher is closing.
         """
+        self._solitude.came()
         if self._closing:
             raise NotReadyError("the service is stopping; call another replica")
         return self._admission.places(images, caller)
@@ -149,7 +148,7 @@ class MicroBatcher(Generic[A]):
         """
         now = self._loop.time()
         deadline = math.inf if time_left is None else now + time_left
-        if deadline > now and self._has_the_service_to_itself(len(images), now):
+        if deadline > now and self._is_for_the_event_loop(len(images)):
             return (self._score_inline(images, now),)
         job: _Job[A] = _Job(images, caller, deadline, now, self._loop.create_future())
         self._waiting.add(caller, job)
@@ -170,23 +169,24 @@ class MicroBatcher(Generic[A]):
         await self._runner
         self._engine.shutdown()
 
-    def _has_the_service_to_itself(self, images: int, now: float) -> bool:
-        """Whether a request of so many images may be computed on the event loop."""
+    def _is_for_the_event_loop(self, images: int) -> bool:
+        """Whether so many new images may be computed there."""
         return (
-            images <= self._max_batch_images
+            self._solitude.certain
             and 0 < self._seconds_for(images) <= self._inline_seconds
+            and images <= self._max_batch_images
             and not self._computing
-            and not self._waiting
-            and self._admission.admitted <= images
-            and now - self._computed_at >= _ALONE_SECONDS
+            and self._is_alone(images)
         )
 
+    def _is_alone(self, images: int) -> bool:
+        """Whether there are no images but so many, which belong to one request."""
+        return not self._waiting and self._admission.admitted <= images
+
     def _score_inline(self, images: Float32Array, started: float) -> A:
-        try:
-            answers = self._answer(images)
-        finally:
-            self._computed_at = self._loop.time()
-        self._learn(len(images), self._computed_at - started)
+        self._solitude.deaf()
+        answers = self._answer(images)
+        self._learn(len(images), self._loop.time() - started)
         self._loop.call_soon(self._observer.waited, 0.0)
         return answers
 
@@ -225,6 +225,8 @@ class MicroBatcher(Generic[A]):
 
     async def _compute(self, batch: Sequence[_Slice[A]]) -> None:
         started = self._loop.time()
+        count = sum(len(piece.images) for piece in batch)
+        alone, came_before = self._is_alone(count), self._solitude.arrivals
         self._computing = True
         try:
             answers = await self._loop.run_in_executor(self._engine, self._score, batch)
@@ -233,10 +235,11 @@ class MicroBatcher(Generic[A]):
             return
         finally:
             self._computing = False
-            self._computed_at = self._loop.time()
+            self._solitude.listened(alone=alone and self._solitude.arrivals == came_before)
+        seconds = self._loop.time() - started
         for piece, answer in zip(batch, answers, strict=True):
             _deliver(piece.job, answer)
-        self._learn(sum(len(piece.images) for piece in batch), self._computed_at - started)
+        self._learn(count, seconds)
 
     async def _after_failure(self, batch: Sequence[_Slice[A]], error: Exception) -> None:
         """Give a request that was alone its error; separate the others, so that one bad one fails nobody else."""

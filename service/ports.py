@@ -51,11 +51,11 @@ class Scorer(Protocol):
         ...
 
     def classify_canonical(self, images: Float32Array) -> Float32Array:
-        """The classifier's logits alone, float32 (N, classes); called as `score_canonical`, on another thread."""
+        """The classifier's logits alone, float32 (N, classes); called as `score_canonical`, and at the same time."""
         ...
 
     def score_canonical(self, images: Float32Array) -> Detection:
-        """Score images that were already checked; called in a worker thread, one batch at a time.
+        """Score images that were already checked; called one batch at a time, on the event loop or a worker thread.
 
         Args:
             images: float32 (N, channels, height, width), values in [0, 1], N >= 1.

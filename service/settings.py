@@ -161,8 +161,8 @@ class ServiceSettings(UpstreamSettings):
         0.03,
         ge=0,
         le=1,
-        description="Seconds for which the service may be deaf to others while it computes a request that came alone:"
-        " one that takes no longer, at the engine's recent rate, is spared two changes of threads. 0 spares none.",
+        description="Seconds for which the service may be deaf to others, where requests come one by one: most of those"
+        " that take no longer, at the engine's recent rate, are spared two changes of threads. 0 spares none.",
     )
     watch_interval: float = Field(
         0.0,
