@@ -14,7 +14,7 @@ from detector.images import to_canonical
 from isthmus.v1 import detector_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from service.settings import ServiceSettings
 
 _TENSOR_AXES: Final = 4
+_POLICIES: Final = frozenset(pb.BadImagePolicy.values())
+_PRIORITIES: Final = frozenset(pb.Priority.values())
+_PIXELS: Final = frozenset(pb.PixelType.values())
+_LAYOUTS: Final = frozenset(pb.Layout.values())
 # Little-endian whatever the machine: it is what the proto promises.
 _PIXEL_TYPES: Final[dict[int, np.dtype[Any]]] = {
     pb.PIXEL_TYPE_UINT8: np.dtype("u1"),
@@ -76,8 +80,8 @@ def check_request(request: pb.ScoreRequest, shape: tuple[int, int, int], limits:
         InvalidInputError: No input, an unknown enum value, no image, or a tensor whose header is wrong.
         LimitExceededError: More images than a request may hold.
     """
-    _check_enum(request.bad_image_policy, pb.BadImagePolicy.values(), "bad_image_policy")
-    _check_enum(request.priority, pb.Priority.values(), "priority")
+    _check_enum(request.bad_image_policy, _POLICIES, "bad_image_policy")
+    _check_enum(request.priority, _PRIORITIES, "priority")
     match request.WhichOneof("input"):
         case "encoded":
             return _checked_count(len(request.encoded.images), limits, "encoded.images")
@@ -151,8 +155,8 @@ def _no_images(shape: tuple[int, int, int]) -> Float32Array:
 
 
 def _check_tensor(tensor: pb.ImageTensor, shape: tuple[int, int, int], limits: RequestLimits) -> int:
-    _check_enum(tensor.pixel_type, pb.PixelType.values(), "tensor.pixel_type")
-    _check_enum(tensor.layout, pb.Layout.values(), "tensor.layout")
+    _check_enum(tensor.pixel_type, _PIXELS, "tensor.pixel_type")
+    _check_enum(tensor.layout, _LAYOUTS, "tensor.layout")
     if tensor.pixel_type == pb.PIXEL_TYPE_UNSPECIFIED:
         raise InvalidInputError("is missing; set PIXEL_TYPE_UINT8 or PIXEL_TYPE_FLOAT32", field="tensor.pixel_type")
     found = tuple(tensor.shape)
@@ -181,6 +185,6 @@ def _checked_count(count: int, limits: RequestLimits, field: str) -> int:
     return count
 
 
-def _check_enum(value: int, known: Sequence[int], field: str) -> None:
+def _check_enum(value: int, known: Collection[int], field: str) -> None:
     if value not in known:
         raise InvalidInputError(f"{value} is not a known value; known are {min(known)} to {max(known)}", field=field)
