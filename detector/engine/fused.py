@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _POINTS_AT_ONCE: Final = {"CPU": 128, "CUDA": 2048}
 """Points of the walk that go through the classifier together: on a CPU few, to stay in the caches; on a GPU many."""
-
-
 # Image logits stand in the profile too, and verdicts follow from p-values, by rates that a deployment may have set.
 _UNREAD: Final = {names.LOGITS, names.VERDICT}
 
@@ -49,8 +47,8 @@ class FusedEngine:
         except ClassifierError as error:
             raise FusionError(str(error)) from error
         self.device = session.device
-        names_out = [entry.name for entry in session.runtime.get_outputs()]
-        self._outputs = [name for name in names_out if name not in _UNREAD]
+        offered = (entry.name for entry in session.runtime.get_outputs())
+        self._outputs = [name for name in offered if name not in _UNREAD]
         self._images_at_once = max(1, _POINTS_AT_ONCE[session.device] // self._plan.forwards_per_image)
         self._graph: Callable[[Float32Array], list[Any]] = lambda images: session.runtime.run(
             self._outputs, {names.IMAGES: images}
