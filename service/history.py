@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections import defaultdict, deque
@@ -62,6 +63,23 @@ class Counts:
         within.pop(None, None)
         return cls(
             at=at, verdicts=verdicts, refused=refused, codes=codes, calls_within=within, engine_seconds=_sum(engine)
+        )
+
+    def to_bytes(self) -> bytes:
+        """A short form that `from_bytes` reads back.
+
+        Small objects, kept by the hundred, would each hold on to a page of what was in use when they were made.
+        """
+        counted = (self.verdicts, self.refused, self.codes, self.calls_within)
+        return json.dumps([self.at, *(list(part.items()) for part in counted), self.engine_seconds]).encode()
+
+    @classmethod
+    def from_bytes(cls, written: bytes) -> Counts:
+        """Read what `to_bytes` wrote."""
+        at, *counted, engine_seconds = json.loads(written)
+        verdicts, refused, codes, within = map(dict, counted)
+        return cls(
+            at=at, verdicts=verdicts, refused=refused, codes=codes, calls_within=within, engine_seconds=engine_seconds
         )
 
 
@@ -132,7 +150,9 @@ class History:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._kept: deque[Counts] = deque([self.now()], maxlen=int(max(WINDOWS.values()) / EVERY_SECONDS) + 1)
+        # When, and what: the bytes of `Counts`.
+        self._kept: deque[tuple[float, bytes]] = deque(maxlen=int(max(WINDOWS.values()) / EVERY_SECONDS) + 1)
+        self._keep(self.now())
         self._task = asyncio.ensure_future(self._write_down())
 
     def now(self) -> Counts:
@@ -142,7 +162,8 @@ class History:
     def lately(self) -> dict[str, Between]:
         """What was counted in each of `WINDOWS`, or for as long as there is a history."""
         now, kept = self.now(), list(self._kept.copy())
-        return {name: Between(_first_since(kept, now.at - seconds), now) for name, seconds in WINDOWS.items()}
+        first = {name: _first_since(kept, now.at - seconds) for name, seconds in WINDOWS.items()}
+        return {name: Between(Counts.from_bytes(written), now) for name, written in first.items()}
 
     async def close(self) -> None:
         """Write no more down."""
@@ -152,7 +173,10 @@ class History:
     async def _write_down(self) -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            self._kept.append(await asyncio.to_thread(self.now))
+            self._keep(await asyncio.to_thread(self.now))
+
+    def _keep(self, counts: Counts) -> None:
+        self._kept.append((counts.at, counts.to_bytes()))
 
 
 def _key(labels: Mapping[str, str]) -> str | float | None:
@@ -170,5 +194,5 @@ def _sum(counts: Mapping[str, float]) -> float:
     return sum(counts.values())
 
 
-def _first_since(kept: list[Counts], moment: float) -> Counts:
-    return next((counts for counts in kept if counts.at >= moment), kept[-1])
+def _first_since(kept: list[tuple[float, bytes]], moment: float) -> bytes:
+    return next((written for at, written in kept if at >= moment), kept[-1][1])

@@ -20,6 +20,18 @@ def counts(at: float, **changes: object) -> Counts:
     return Counts(at=at, **(fields | changes))  # type: ignore[arg-type]
 
 
+def test_the_short_form_says_the_same() -> None:
+    registry = CollectorRegistry()
+    metrics = RpcMetrics(registry, latency_objective=0.25)
+    metrics.seconds.labels("unary", DETECTOR_SERVICE, "Score").observe(0.3)
+    metrics.handled.labels("unary", DETECTOR_SERVICE, "Score", "OK").inc()
+    found = Counts.of(registry, 12.5)
+    assert found.calls_within[INFINITE] == 1
+    assert Counts.from_bytes(found.to_bytes()) == found
+    full = counts(0.1, verdicts={"BENIGN": 3.0}, refused={"overloaded": 1.0}, engine_seconds=1 / 3)
+    assert Counts.from_bytes(full.to_bytes()) == full
+
+
 def test_shares_are_of_what_came_in_between() -> None:
     found = Between(
         counts(10, verdicts={"BENIGN": 100, "SUSPECT": 50, "ADVERSARIAL": 7}, engine_seconds=3),
@@ -96,7 +108,7 @@ async def test_windows_reach_back_as_far_as_there_is_a_history(monkeypatch: pyte
         for _ in range(1000):
             clock.now += history.EVERY_SECONDS
             collector.seconds += 1.0 if clock.now > 5900 else 0.0
-            kept._kept.append(kept.now())
+            kept._keep(kept.now())
         clock.now += 1
         found = kept.lately()
     finally:
