@@ -112,14 +112,22 @@ async def test_where_there_are_others_nothing_is_computed_on_the_event_loop() ->
             await batcher.score(images(1), time_left=0.0)
 
 
+async def begun_elsewhere(
+    scorer: ThreadScorer, batcher: MicroBatcher[Detection]
+) -> asyncio.Task[tuple[Detection, ...]]:
+    """The one in nine that is not computed on the event loop; under way, for long."""
+    for _ in range(8):
+        await ask(batcher)
+    scorer.seconds = 0.2
+    task = asyncio.create_task(ask(batcher))
+    await asyncio.sleep(0.05)
+    return task
+
+
 async def test_who_was_turned_away_was_there_too() -> None:
     scorer = ThreadScorer()
     async with inlining(scorer, Record()) as batcher:
-        for _ in range(8):
-            await ask(batcher)
-        scorer.seconds = 0.2
-        beside = asyncio.create_task(ask(batcher))
-        await asyncio.sleep(0.05)
+        beside = await begun_elsewhere(scorer, batcher)
         with pytest.raises(OverloadedError), batcher.admit(65, BEN):
             pass
         await beside
@@ -131,11 +139,7 @@ async def test_who_was_turned_away_was_there_too() -> None:
 async def test_nobody_is_computed_beside_one_whose_places_were_given_back() -> None:
     scorer = ThreadScorer()
     async with inlining(scorer, Record()) as batcher:
-        for _ in range(8):
-            await ask(batcher)
-        scorer.seconds = 0.2
-        gone = asyncio.create_task(ask(batcher))
-        await asyncio.sleep(0.05)
+        gone = await begun_elsewhere(scorer, batcher)
         gone.cancel()
         await ask(batcher)
     assert scorer.inline == [*[True] * 8, False, False]
