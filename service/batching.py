@@ -111,7 +111,6 @@ class MicroBatcher(Generic[A]):
         self._waiting: Turns[_Job[A]] = Turns()
         self._arrived = asyncio.Event()
         self._closing = False
-        self._computing = False
         self._solitude = Solitude()
         self._images_per_second = math.nan
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
@@ -175,7 +174,6 @@ class MicroBatcher(Generic[A]):
             self._solitude.certain
             and 0 < self._seconds_for(images) <= self._inline_seconds
             and images <= self._max_batch_images
-            and not self._computing
             and self._is_alone(images)
         )
 
@@ -226,16 +224,12 @@ class MicroBatcher(Generic[A]):
     async def _compute(self, batch: Sequence[_Slice[A]]) -> None:
         started = self._loop.time()
         count = sum(len(piece.images) for piece in batch)
-        alone, came_before = self._is_alone(count), self._solitude.arrivals
-        self._computing = True
         try:
-            answers = await self._loop.run_in_executor(self._engine, self._score, batch)
+            with self._solitude.listening(alone=len(batch) == 1 and self._is_alone(count)):
+                answers = await self._loop.run_in_executor(self._engine, self._score, batch)
         except Exception as error:  # noqa: BLE001 - whatever the engine raises belongs to the callers, not to this loop
             await self._after_failure(batch, error)
             return
-        finally:
-            self._computing = False
-            self._solitude.listened(alone=alone and self._solitude.arrivals == came_before)
         seconds = self._loop.time() - started
         for piece, answer in zip(batch, answers, strict=True):
             _deliver(piece.job, answer)

@@ -7,7 +7,11 @@ kept free for a request now and then, to listen whether there are others.
 
 from __future__ import annotations
 
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CERTAIN: Final = 8
 """So many requests in turn must have had nobody beside them before one is computed on the event loop."""
@@ -24,13 +28,14 @@ class Solitude:
 
     def __init__(self) -> None:
         self.arrivals = 0
+        self._listening = False
         self._listened = 0
         self._deaf = 0
 
     @property
     def certain(self) -> bool:
-        """Whether the next request may be expected to be alone."""
-        return self._listened >= _CERTAIN and self._deaf < _DEAF
+        """Whether the next request may be expected to be alone; never while one is computed."""
+        return not self._listening and self._listened >= _CERTAIN and self._deaf < _DEAF
 
     def came(self) -> None:
         """There is a request."""
@@ -40,7 +45,13 @@ class Solitude:
         """A request was computed while nobody listened."""
         self._deaf += 1
 
-    def listened(self, *, alone: bool) -> None:
-        """A request was computed while the event loop listened; whether nobody else was there, from first to last."""
-        self._listened = self._listened + 1 if alone else 0
-        self._deaf = 0
+    @contextmanager
+    def listening(self, *, alone: bool) -> Iterator[None]:
+        """While requests are computed and the event loop listens; whether it is one, and nobody else there at first."""
+        came_before, self._listening = self.arrivals, True
+        try:
+            yield
+        finally:
+            self._listening = False
+            self._listened = self._listened + 1 if alone and self.arrivals == came_before else 0
+            self._deaf = 0

@@ -52,14 +52,14 @@ async def ask(batcher: MicroBatcher[Detection], count: int = 1, seed: int = 0) -
 
 @asynccontextmanager
 async def inlining(
-    scorer: ThreadScorer, record: Record, *, seconds: float = 60.0
+    scorer: ThreadScorer, record: Record, *, seconds: float = 60.0, before: int = 8
 ) -> AsyncIterator[MicroBatcher[Detection]]:
-    """A batcher that has had callers one by one for long enough."""
+    """A batcher that has had callers one by one before, for long enough."""
     batcher = MicroBatcher(
         scorer.score_canonical, max_batch_images=8, max_queue_images=64, observer=record, inline_seconds=seconds
     )
     try:
-        for _ in range(8):
+        for _ in range(before):
             await ask(batcher)
         assert not any(scorer.inline)
         scorer.inline.clear()
@@ -110,6 +110,15 @@ async def test_where_there_are_others_nothing_is_computed_on_the_event_loop() ->
         assert scorer.inline == [False, False]  # once there were others, it takes a while to be sure again
         with pytest.raises(DeadlineError):
             await batcher.score(images(1), time_left=0.0)
+
+
+async def test_requests_that_share_batches_are_not_alone() -> None:
+    scorer, record = ThreadScorer(), Record()
+    async with inlining(scorer, record, before=0) as batcher:
+        for _ in range(9):
+            await asyncio.gather(ask(batcher), ask(batcher))
+    assert record.batches == [2] * 9
+    assert not any(scorer.inline)
 
 
 async def begun_elsewhere(

@@ -3,11 +3,16 @@ from __future__ import annotations
 from service.solitude import Solitude
 
 
+def listen(solitude: Solitude, *, alone: bool) -> None:
+    with solitude.listening(alone=alone):
+        assert not solitude.certain
+
+
 def settled() -> Solitude:
     solitude = Solitude()
     for _ in range(8):
         assert not solitude.certain
-        solitude.listened(alone=True)
+        listen(solitude, alone=True)
     return solitude
 
 
@@ -15,11 +20,11 @@ def test_it_takes_several_in_turn_to_be_certain() -> None:
     assert settled().certain
     solitude = Solitude()
     for _ in range(7):
-        solitude.listened(alone=True)
-    solitude.listened(alone=False)
+        listen(solitude, alone=True)
+    listen(solitude, alone=False)
     for _ in range(8):
         assert not solitude.certain
-        solitude.listened(alone=True)
+        listen(solitude, alone=True)
     assert solitude.certain
 
 
@@ -30,8 +35,15 @@ def test_now_and_then_somebody_listens() -> None:
             assert solitude.certain
             solitude.deaf()
         assert not solitude.certain
-        solitude.listened(alone=True)
-    solitude.listened(alone=False)
+        listen(solitude, alone=True)
+    listen(solitude, alone=False)
+    assert not solitude.certain
+
+
+def test_who_comes_while_somebody_listens_is_heard() -> None:
+    solitude = settled()
+    with solitude.listening(alone=True):
+        solitude.came()
     assert not solitude.certain
 
 
