@@ -73,9 +73,8 @@ class Guard:
         self._reader = RequestReader(scorer.bundle.manifest.spec.shape, self._limits, threads=settings.decode_threads)
         # How long another server takes next time can't be told from how long it took.
         inline_seconds = settings.inline_seconds if scorer.bundle.manifest.remote is None else 0.0
-        batcher = partial(_batcher, settings=settings, inline_seconds=inline_seconds)
-        self._batcher = batcher(scorer.score_canonical, observer=metrics)
-        self._classifier = batcher(scorer.classify_canonical, observer=metrics.classifier)
+        self._batcher = _batcher(scorer.score_canonical, settings, metrics, inline_seconds)
+        self._classifier = _batcher(scorer.classify_canonical, settings, metrics.classifier, inline_seconds)
 
     async def score(self, request: pb.ScoreRequest, *, caller: str, time_left: float | None) -> pb.ScoreResponse:
         """Answer a request.
@@ -260,11 +259,7 @@ class GuardSlot:
 
 
 def _batcher(
-    engine: Callable[[Float32Array], Batch],
-    *,
-    settings: ServiceSettings,
-    inline_seconds: float,
-    observer: BatchObserver,
+    engine: Callable[[Float32Array], Batch], settings: ServiceSettings, observer: BatchObserver, inline_seconds: float
 ) -> MicroBatcher[Batch]:
     return MicroBatcher(
         engine,

@@ -132,22 +132,16 @@ def _verdict(writer: GraphWriter, bundle: Bundle, p_value: str) -> str:
 def _profile(writer: GraphWriter, bundle: Bundle, walked: Walked, taps: int) -> dict[str, Port]:
     plan, classes = bundle.manifest.plan, len(bundle.manifest.labels)
     grid = (len(plan.targets), len(plan.grid), classes)
+    # Every path begins with the image itself.
+    starts = range(1, 1 + len(plan.targets) * len(plan.alphas), len(plan.alphas))
+    points = [point for start in starts for point in (0, *range(start, start + len(plan.alphas)))]
     found = {
-        PATH_LOGITS: (writer.reshape(_along(writer, bundle, walked), 0, *grid), grid),
+        PATH_LOGITS: (writer.reshape(writer.take(walked.along, points, axis=1), 0, *grid), grid),
         VIEW_LOGITS: (walked.views, (len(plan.views), classes)),
         TAPS: (walked.taps, (len(plan.tapped_points), taps)),
         RESIDUALS: (walked.residuals, (residual_count(bundle.manifest.spec.shape),)),
     }
     return {name: Port(tensor, TensorProto.FLOAT, sizes) for name, (tensor, sizes) in found.items() if tensor}
-
-
-def _along(writer: GraphWriter, bundle: Bundle, walked: Walked) -> str:
-    """float32 (N, paths * grid, classes): every path's logits from the image itself on."""
-    plan = bundle.manifest.plan
-    points = writer.concat([writer.unsqueeze(walked.image_logits, 1), walked.inner], axis=1)
-    alphas = len(plan.alphas)
-    paths = ([0, *range(1 + path * alphas, 1 + (path + 1) * alphas)] for path in range(len(plan.targets)))
-    return writer.take(points, [point for path in paths for point in path], axis=1)
 
 
 def _describe(model: onnx.ModelProto, bundle: Bundle) -> None:

@@ -55,8 +55,8 @@ class Judged:
 def write_features(writer: GraphWriter, walk: Walk, walked: Walked, statistics: TapStatistics | None = None) -> Read:
     """Read a walk into features; with statistics of its taps, hidden paths too."""
     w = writer
-    parts = [w.unsqueeze(walked.image_logits, 1), walked.inner, *([walked.views] if walked.views else [])]
-    logits = w.op("Cast", w.concat(parts, axis=1), to=TensorProto.DOUBLE)  # as `profile_features` does
+    logits = w.concat([walked.along, walked.views], axis=1) if walked.views else walked.along
+    logits = w.op("Cast", logits, to=TensorProto.DOUBLE)  # as `profile_features` does
     own_class = w.unsqueeze(walk.is_class(walked.predicted), 1)
     runner_up_class = w.unsqueeze(walk.is_class(walked.runner_up), 1)
     least = _double(w, -np.inf)

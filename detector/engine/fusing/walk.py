@@ -43,7 +43,7 @@ class Walked:
         image_logits: float32 (N, classes).
         predicted: int64 (N,).
         runner_up: int64 (N,).
-        inner: float32 (N, paths * alphas, classes), logits at the inner points, path by path.
+        along: float32 (N, 1 + paths * alphas, classes), logits at the image, then at the inner points, path by path.
         views: float32 (N, views, classes); "" without views.
         taps: float32 (N, tapped points, numbers); "" where nothing is tapped.
         residuals: float32 (N, numbers); "" where they are not measured.
@@ -52,7 +52,7 @@ class Walked:
     image_logits: str
     predicted: str
     runner_up: str
-    inner: str
+    along: str
     views: str
     taps: str
     residuals: str
@@ -100,7 +100,7 @@ class Walk:
             start.logits,
             predicted,
             runner_up,
-            w.take(by_image, inner, axis=1),
+            w.concat([w.unsqueeze(start.logits, 1), w.take(by_image, inner, axis=1)], axis=1),
             w.take(by_image, [len(inner) + i for i in range(len(plan.views))], axis=1) if plan.views else "",
             self._taps(start.taps, answers.taps, tapped) if plan.tapped else "",
             self._residuals(images) if plan.residuals else "",
