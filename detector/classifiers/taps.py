@@ -165,11 +165,6 @@ def add_taps(model: bytes, taps: Sequence[Tap]) -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def reads_tapped_layer(node: onnx.NodeProto) -> bool:
-    """Whether a node is the first of those that pool a layer: its only input is the layer."""
-    return node.op_type == "Cast" and node.output[0].startswith(_PREFIX)
-
-
 def remove_taps(model: bytes) -> bytes:
     """The graph as it was before `add_taps`; one without taps as it is."""
     proto = onnx.load_from_string(model)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, inliner, version_converter
 
-from detector.classifiers.taps import reads_tapped_layer
 from detector.engine.fusing.writer import LEAST_OPSET, subgraphs
 from detector.errors import FusionError
 
@@ -55,14 +54,12 @@ class ForeignGraph:
         for entry in self._constants:
             entry.name = f"{name}/{entry.name}"
 
-    def write(self, writer: GraphWriter, images: str, *, tapped_rows: str | None = None) -> Callable[[str], str]:
+    def write(self, writer: GraphWriter, images: str) -> Callable[[str], str]:
         """Write a copy of its nodes.
 
         Args:
             writer: Where to.
             images: What it reads.
-            tapped_rows: How many of the first rows its taps read, the name of an int64 tensor of one number; None for
-                all.
 
         Returns:
             What a tensor of the graph is called in this copy.
@@ -77,11 +74,7 @@ class ForeignGraph:
             return shared + name if name else ""
 
         writer.add_constants(self._constants)
-        for node in self._nodes:
-            copy = _renamed(node, renamed)
-            if tapped_rows is not None and reads_tapped_layer(node):
-                copy.input[0] = writer.begin(copy.input[0], tapped_rows)
-            writer.add_nodes([copy])
+        writer.add_nodes(_renamed(node, renamed) for node in self._nodes)
         return renamed
 
 

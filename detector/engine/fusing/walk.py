@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -16,10 +16,17 @@ from detector.profiles import PathKind, View
 from detector.residuals import KERNELS, LEAST_SHARE, LEVELS, SCALES, octaves, plane_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from detector.bundle import Bundle
     from detector.engine.fusing.copies import ForeignGraph
     from detector.engine.fusing.writer import GraphWriter
-    from detector.profiles import PathTarget
+    from detector.profiles import PathPlan, PathTarget
+
+
+_IMAGE: Final = "image"
+_Source = str | int  # the image, a view of it, or the number of a path
+_Point = tuple[_Source, int]  # how far along a path; 0 elsewhere
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,12 @@ class Answered:
     """Names of what one copy of the classifier gives.
 
     Args:
-        logits: float32 (rows, classes).
-        taps: float32 (rows, numbers), of the rows that taps read; "" without taps.
+        points: What it is asked about, of every image.
+        logits: float32 (N, points, classes).
+        taps: float32 (N, points, numbers); "" without taps.
     """
 
+    points: tuple[_Point, ...]
     logits: str
     taps: str
 
@@ -80,29 +89,23 @@ class Walk:
     def write(self, images: str) -> Walked:
         """From canonical images."""
         w, plan = self._writer, self.plan
-        start = self._answers(images)
-        predicted = w.op("ArgMax", start.logits, axis=1, keepdims=0)
-        others = w.op("Where", self.is_class(predicted), w.number(-np.inf), start.logits)
+        first, *later = _asked_together(plan)
+        start = self._answers(first, images)
+        image_logits = w.take(start.logits, start.points.index((_IMAGE, 0)), axis=1)
+        predicted = w.op("ArgMax", image_logits, axis=1, keepdims=0)
+        others = w.op("Where", self.is_class(predicted), w.number(-np.inf), image_logits)
         runner_up = w.op("ArgMax", others, axis=1, keepdims=0)
-        # Tapped paths come first: what taps read is then one run of rows.
-        order = [*plan.tapped, *(i for i in range(len(plan.targets)) if i not in plan.tapped)]
-        parts = [self._points(images, plan.targets[i], predicted, runner_up) for i in order]
-        parts += [w.unsqueeze(self._view(images, view), 0) for view in plan.views]
-        points = w.reshape(w.concat(parts, axis=0), -1, *self._manifest.spec.shape)
-        tapped = len(plan.tapped) * len(plan.alphas)
-        count = w.op("Slice", w.op("Shape", images), w.constant([0]), w.constant([1]))
-        answers = self._answers(points, tapped_rows=w.op("Mul", count, w.constant([tapped])))
-        by_image = self._by_image(answers.logits, plan.forwards_per_image - 1, self._classes)
-        inner = [
-            order.index(path) * len(plan.alphas) + at for path in range(len(order)) for at in range(len(plan.alphas))
-        ]
+        answers = [start, *(self._answers(sources, images, predicted, runner_up) for sources in later)]
+        points = [point for answered in answers for point in answered.points]
+        logits = w.concat([answered.logits for answered in answers], axis=1)
+        along = [*start.points[:1], *(point for path in range(len(plan.targets)) for point in self._points(path))]
         return Walked(
-            start.logits,
+            image_logits,
             predicted,
             runner_up,
-            w.concat([w.unsqueeze(start.logits, 1), w.take(by_image, inner, axis=1)], axis=1),
-            w.take(by_image, [len(inner) + i for i in range(len(plan.views))], axis=1) if plan.views else "",
-            self._taps(start.taps, answers.taps, tapped) if plan.tapped else "",
+            w.take(logits, [points.index(point) for point in along], axis=1),
+            w.take(logits, [points.index((view, 0)) for view in plan.views], axis=1) if plan.views else "",
+            self._taps(answers) if plan.tapped else "",
             self._residuals(images) if plan.residuals else "",
         )
 
@@ -113,17 +116,30 @@ class Walk:
             self._one_hot[classes] = w.op("Equal", w.unsqueeze(classes, 1), w.constant(np.arange(self._classes)[None]))
         return self._one_hot[classes]
 
-    def _answers(self, images: str, *, tapped_rows: str | None = None) -> Answered:
-        """What the classifier says of canonical images."""
-        w = self._writer
-        encoded = write_encoded(w, images, self._manifest.spec)
-        name = self._classifier.write(w, encoded, tapped_rows=tapped_rows)
-        rows = w.op("Cast", w.reshape(name(self._output), -1, self._classes), to=1)
+    def _answers(self, sources: Sequence[_Source], images: str, predicted: str = "", runner_up: str = "") -> Answered:
+        """What the classifier says of points; what is predicted need not be known where none depends on it."""
+        w, shape = self._writer, self._manifest.spec.shape
+        points = tuple(point for source in sources for point in self._points(source))
+        stacks = [self._stack(source, images, predicted, runner_up) for source in sources]
+        rows = w.reshape(w.concat(stacks, axis=0), -1, *shape)
+        name = self._classifier.write(w, write_encoded(w, rows, self._manifest.spec))
+        logits = w.op("Cast", w.reshape(name(self._output), len(points), -1, self._classes), to=1)
         if self._manifest.output_kind is OutputKind.PROBABILITIES:
-            rows = w.op("Log", w.op("Max", rows, w.number(float(np.finfo(np.float32).tiny))))
-        return Answered(rows, name(TAPS_OUTPUT) if TAPS_OUTPUT in self._classifier.outputs else "")
+            logits = w.op("Log", w.op("Max", logits, w.number(float(np.finfo(np.float32).tiny))))
+        taps = self._classifier.outputs.get(TAPS_OUTPUT)
+        by_point = w.reshape(name(TAPS_OUTPUT), len(points), -1, taps[1]) if taps else ""
+        return Answered(points, w.transpose(logits, 1, 0, 2), w.transpose(by_point, 1, 0, 2) if by_point else "")
 
-    def _points(self, images: str, target: PathTarget, predicted: str, runner_up: str) -> str:
+    def _points(self, source: _Source) -> list[_Point]:
+        return [(source, at) for at in range(len(self.plan.alphas) if isinstance(source, int) else 1)]
+
+    def _stack(self, source: _Source, images: str, predicted: str, runner_up: str) -> str:
+        """float32 (points, N, channels, height, width)."""
+        if isinstance(source, int):
+            return self._path(images, self.plan.targets[source], predicted, runner_up)
+        return self._writer.unsqueeze(images if source == _IMAGE else self._view(images, View(source)), 0)
+
+    def _path(self, images: str, target: PathTarget, predicted: str, runner_up: str) -> str:
         """float32 (alphas, N, channels, height, width): the inner points of a path."""
         w = self._writer
         match target.kind:
@@ -156,20 +172,13 @@ class Walk:
                 rows, columns = (shifted_indices(size).tolist() for size in (spec.height, spec.width))
                 return w.take(w.take(images, rows, axis=2), columns, axis=3)
 
-    def _taps(self, start: str, along: str, points: int) -> str:
-        """float32 (N, 1 + points, numbers)."""
-        w = self._writer
-        by_point = w.op("Reshape", along, w.concat([w.constant([points, -1]), self._last_size(along)], axis=0))
-        return w.concat([w.unsqueeze(start, 1), w.transpose(by_point, 1, 0, 2)], axis=1)
-
-    def _last_size(self, matrix: str) -> str:
-        w = self._writer
-        return w.op("Slice", w.op("Shape", matrix), w.constant([1]), w.constant([2]))
-
-    def _by_image(self, rows: str, points: int, numbers: int) -> str:
-        """float32 (N, points, numbers) of rows that stand point by point."""
-        w = self._writer
-        return w.transpose(w.reshape(rows, points, -1, numbers), 1, 0, 2)
+    def _taps(self, answers: Sequence[Answered]) -> str:
+        """float32 (N, tapped points, numbers)."""
+        wanted = [*self._points(_IMAGE), *(point for path in self.plan.tapped for point in self._points(path))]
+        parts = [answered for answered in answers if not set(wanted).isdisjoint(answered.points)]
+        found = [point for answered in parts for point in answered.points]
+        taps = self._writer.concat([answered.taps for answered in parts], axis=1)
+        return self._writer.take(taps, [found.index(point) for point in wanted], axis=1)
 
     def _residuals(self, images: str) -> str:
         """float32 (N, numbers)."""
@@ -194,3 +203,19 @@ class Walk:
         small = (w.op("Exp", w.op("Mul", size, w.number(-1 / scale))) for scale in SCALES)
         shares = [w.unsqueeze(w.reduce("Mean", part, 2, 3), 2) for part in small]
         return w.reshape(w.concat(shares, axis=2), 0, -1)
+
+
+def _asked_together(plan: PathPlan) -> list[list[_Source]]:
+    """What goes through the classifier together, in turn: with the images, what does not depend on what is predicted.
+
+    Points whose layers are pooled go apart from the others: ONNX Runtime keeps layers in a form of its own, and would
+    have to write those of all points in the common one to pool some.
+    """
+    paths = range(len(plan.targets))
+    free = [path for path in paths if plan.targets[path].kind is PathKind.BLUR]
+    bound = [path for path in paths if path not in free]
+    first: list[_Source] = [path for path in free if path in plan.tapped or not plan.tapped]
+    tapped: list[_Source] = [path for path in bound if path in plan.tapped]
+    others: list[_Source] = [path for path in paths if path not in first and path not in tapped]
+    (others if plan.tapped else first).extend(plan.views)
+    return [[_IMAGE, *first], *(sources for sources in (tapped, others) if sources)]

@@ -77,7 +77,7 @@ class GraphWriter:
 
     def constant(self, value: NDArray[Any] | np.generic | Sequence[int] | int) -> str:
         """A constant; integers become int64. Equal ones are stored once."""
-        array = np.ascontiguousarray(value)
+        array = np.asarray(value, order="C")  # which keeps a single number one
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
             self._known[key] = self.name()
@@ -99,10 +99,6 @@ class GraphWriter:
     def take(self, tensor: str, indices: Sequence[int] | int, axis: int) -> str:
         """Some entries along an axis; the axis goes where one index is given."""
         return self.op("Gather", tensor, self.constant(indices), axis=axis)
-
-    def begin(self, tensor: str, count: str) -> str:
-        """The first rows of a tensor; `count` names an int64 tensor of one number."""
-        return self.op("Slice", tensor, self.constant([0]), count, self.constant([0]))
 
     def transpose(self, tensor: str, *order: int) -> str:
         """The axes in another order."""
