@@ -194,7 +194,7 @@ class PathProfile:
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """int64 (N,): the predicted class."""
-        return np.argmax(self.image_logits, axis=1)
+        return self.image_logits.argmax(axis=1)
 
     @cached_property
     def runner_up(self) -> NDArray[np.int64]:

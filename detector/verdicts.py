@@ -50,7 +50,7 @@ class TargetRates:
 
     def verdicts(self, p_values: NDArray[np.float64]) -> tuple[Verdict, ...]:
         """One verdict per p-value; p-values are float64 (N,) in (0, 1]."""
-        return tuple(self._verdict(float(p)) for p in p_values)
+        return tuple(map(self._verdict, p_values.tolist()))
 
     def _verdict(self, p_value: float) -> Verdict:
         if p_value <= self.adversarial:

@@ -49,17 +49,39 @@ _KINDS: Final = {
 _log = structlog.get_logger(__name__)
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns `detector.errors` into statuses with google.rpc details. What is unexpected is logged, not shown."""
+class _WrappingInterceptor(grpc.aio.ServerInterceptor):
+    """Gives every method another handler, made when it is first called: gRPC asks at each call."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """Wrap unary methods, and streams both ways; what streams one way answers errors by itself."""
+        """The method's handler within its other one."""
         handler = await continuation(handler_call_details)
-        if handler is not None and handler.request_streaming and handler.response_streaming:
+        if handler is None:  # no such method; its name is the caller's, and must be kept nowhere
+            return None
+        inner, wrapped = self._wrapped.get(handler_call_details.method, (None, None))
+        if inner is not handler:
+            wrapped = self.wrapped(handler, handler_call_details.method)
+            self._wrapped[handler_call_details.method] = handler, wrapped
+        return wrapped
+
+    def wrapped(self, handler: Handler, path: str) -> Handler:
+        """The other handler of the method at a path."""
+        raise NotImplementedError
+
+
+class ErrorInterceptor(_WrappingInterceptor):
+    """Turns `detector.errors` into statuses with google.rpc details. What is unexpected is logged, not shown."""
+
+    def wrapped(self, handler: Handler, path: str) -> Handler:
+        """Unary methods, and streams both ways; what streams one way answers errors by itself."""
+        del path
+        if handler.request_streaming and handler.response_streaming:
             return _guarded_stream(handler)
-        if handler is None or handler.request_streaming or handler.response_streaming:
+        if handler.request_streaming or handler.response_streaming:
             return handler
 
         async def answer(message: bytes, context: Context) -> Any:
@@ -74,7 +96,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
 
-class ObservingInterceptor(grpc.aio.ServerInterceptor):
+class ObservingInterceptor(_WrappingInterceptor):
     """Counts, times, traces and logs every call, and gives it a request id (the caller's own if there is one).
 
     Args:
@@ -83,22 +105,20 @@ class ObservingInterceptor(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, metrics: RpcMetrics, tracer: Tracer | None = None) -> None:
+        super().__init__()
         self._metrics, self._tracer = metrics, tracer
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler:
-        """Wrap methods of all four kinds."""
-        handler = await continuation(handler_call_details)
-        if handler is None:  # no such method; its name is the caller's, and must not become a label
-            return None
+    def wrapped(self, handler: Handler, path: str) -> Handler:
+        """Methods of all four kinds."""
         kind = (handler.request_streaming, handler.response_streaming)
-        call = _Call.of(handler_call_details.method, _KINDS[kind])
+        call = _Call.of(path, _KINDS[kind])
         name = f"{'stream' if kind[0] else 'unary'}_{'stream' if kind[1] else 'unary'}"
         make = getattr(grpc, f"{name}_rpc_method_handler")
-        return make(self._wrap(getattr(handler, name), call), handler.request_deserializer, handler.response_serializer)
+        return make(
+            self._observing(getattr(handler, name), call), handler.request_deserializer, handler.response_serializer
+        )
 
-    def _wrap(self, behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+    def _observing(self, behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]:
         if inspect.isasyncgenfunction(behaviour):
 
             async def stream(request: Any, context: Context) -> AsyncIterator[Any]:

@@ -7,7 +7,7 @@ What is sent where is set by OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -17,6 +17,7 @@ from detector.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -112,14 +113,10 @@ class _CallSpan:
 
 
 _current: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
+_NOTHING: Final = nullcontext()
 
 
-@contextmanager
-def step(name: str, **attributes: int) -> Iterator[None]:
+def step(name: str, **attributes: int) -> AbstractContextManager[None]:
     """A span within the call that is being answered; nothing where calls are not traced."""
     tracer = _current.get()
-    if tracer is None:
-        yield
-    else:
-        with tracer.step(name, attributes):
-            yield
+    return _NOTHING if tracer is None else tracer.step(name, attributes)
