@@ -64,10 +64,7 @@ def open_session(model: str | Path | bytes, *, threads: int | None = None) -> Se
     """
     if isinstance(model, str | Path) and not Path(model).is_file():
         raise ClassifierError(f"{model}: no such file; pass the path of an ONNX model")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _SEVERITY_FATAL
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    options = _options(threads)
     source = model if isinstance(model, bytes) else str(model)
     if cuda_device_count() and _CUDA in onnxruntime.get_available_providers():
         session = _create(source, options, [(_CUDA, _CUDA_OPTIONS), _CPU])
@@ -90,9 +87,7 @@ def open_on_cpu(model: bytes, *, threads: int, optimisation: Optimisation) -> An
     Raises:
         ClassifierError: ONNX Runtime can't run it so.
     """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _SEVERITY_FATAL
-    options.intra_op_num_threads = threads
+    options = _options(threads)
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, optimisation)
     return _create(model, options, [_CPU])
 
@@ -120,6 +115,16 @@ def cuda_device_count() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def _options(threads: int | None) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SEVERITY_FATAL
+    # Else the threads of a run look out for more work long after it, on cores that other sessions and Python need.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
 
 
 def _create(source: str | bytes, options: Any, providers: list[Any]) -> Any:
