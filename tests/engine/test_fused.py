@@ -250,17 +250,22 @@ def test_weights_are_stored_once_and_nothing_is_left_over(digits: EmbeddedDefaul
     onnx.checker.check_model(onnx.load_from_string(model), full_check=True)
 
 
-def test_taps_of_paths_that_are_not_tapped_are_not_read() -> None:
-    """Taps of the second copy pool only the rows that some feature is made of."""
+@pytest.mark.parametrize("views", [PLAN.views, ()], ids=["views", "no views"])
+@pytest.mark.parametrize(
+    ("paths", "pooling"), [((), 0), ((0,), 2), ((1,), 2), ((2,), 1), ((0, 2), 2), ((0, 1, 2), 2)], ids=str
+)
+def test_layers_are_pooled_where_paths_are_tapped(
+    paths: tuple[int, ...], pooling: int, views: tuple[View, ...]
+) -> None:
+    """Of the classifier's copies those of tapped points alone pool: the image's, and that of tapped prototypes."""
     model = chain([6, 7, 5])
-    layers = find_layers(model, RGB.encode(noise(2, RGB)))
-    with_taps = add_taps(model, choose_taps(layers, 64))
-    plan = replace(PLAN, tapped=(1,))
-    bundle, classifier = wrapped(with_taps, RGB, plan)
+    taps = choose_taps(find_layers(model, RGB.encode(noise(2, RGB))), 64)
+    plan = replace(PLAN, tapped=paths, views=views)
+    bundle, classifier = wrapped(add_taps(model, taps), RGB, plan)
     _assert_same_on_noise(bundle, classifier, images=6)
-    untapped, alone = wrapped(with_taps, RGB, PLAN)
-    _assert_same_on_noise(untapped, alone, images=6)
-    assert b"isthmus_tap" not in fuse(untapped)
+    pooled = [node for node in onnx.load_from_string(fuse(bundle)).graph.node if "isthmus_tap" in node.output[0]]
+    assert len([node for node in pooled if node.op_type == "Sqrt"]) == pooling * len(taps)
+    assert bool(pooled) == bool(paths)
 
 
 def test_one_image_is_answered_as_in_a_batch(digits: EmbeddedDefault, digits_bundle: Path) -> None:

@@ -39,7 +39,7 @@ class Answered:
         taps: float32 (N, points, numbers); "" without taps.
     """
 
-    points: tuple[_Point, ...]
+    points: list[_Point]
     logits: str
     taps: str
 
@@ -98,7 +98,7 @@ class Walk:
         answers = [start, *(self._answers(sources, images, predicted, runner_up) for sources in later)]
         points = [point for answered in answers for point in answered.points]
         logits = w.concat([answered.logits for answered in answers], axis=1)
-        along = [*start.points[:1], *(point for path in range(len(plan.targets)) for point in self._points(path))]
+        along = self._points(_IMAGE, *range(len(plan.targets)))
         return Walked(
             image_logits,
             predicted,
@@ -119,7 +119,7 @@ class Walk:
     def _answers(self, sources: Sequence[_Source], images: str, predicted: str = "", runner_up: str = "") -> Answered:
         """What the classifier says of points; what is predicted need not be known where none depends on it."""
         w, shape = self._writer, self._manifest.spec.shape
-        points = tuple(point for source in sources for point in self._points(source))
+        points = self._points(*sources)
         stacks = [self._stack(source, images, predicted, runner_up) for source in sources]
         rows = w.reshape(w.concat(stacks, axis=0), -1, *shape)
         name = self._classifier.write(w, write_encoded(w, rows, self._manifest.spec))
@@ -130,8 +130,9 @@ class Walk:
         by_point = w.reshape(name(TAPS_OUTPUT), len(points), -1, taps[1]) if taps else ""
         return Answered(points, w.transpose(logits, 1, 0, 2), w.transpose(by_point, 1, 0, 2) if by_point else "")
 
-    def _points(self, source: _Source) -> list[_Point]:
-        return [(source, at) for at in range(len(self.plan.alphas) if isinstance(source, int) else 1)]
+    def _points(self, *sources: _Source) -> list[_Point]:
+        alphas = len(self.plan.alphas)
+        return [(source, at) for source in sources for at in range(alphas if isinstance(source, int) else 1)]
 
     def _stack(self, source: _Source, images: str, predicted: str, runner_up: str) -> str:
         """float32 (points, N, channels, height, width)."""
@@ -174,7 +175,7 @@ class Walk:
 
     def _taps(self, answers: Sequence[Answered]) -> str:
         """float32 (N, tapped points, numbers)."""
-        wanted = [*self._points(_IMAGE), *(point for path in self.plan.tapped for point in self._points(path))]
+        wanted = self._points(_IMAGE, *self.plan.tapped)
         parts = [answered for answered in answers if not set(wanted).isdisjoint(answered.points)]
         found = [point for answered in parts for point in answered.points]
         taps = self._writer.concat([answered.taps for answered in parts], axis=1)
