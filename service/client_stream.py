@@ -93,7 +93,8 @@ def score_stream(
                 yield from asking.requests(image)
 
     call = method(requests(), metadata=metadata)
-    call.add_callback(lambda: places.put(None))
+    if not call.add_callback(lambda: places.put(None)):  # it is over already
+        places.put(None)
     try:
         while (place := places.get()) is not None:
             if isinstance(place, IsthmusError):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import numpy as np
 import pytest
 
 from detector.errors import InvalidInputError, LimitExceededError, NotReadyError, ServiceFailedError
+from isthmus.v1 import detector_pb2_grpc
 from service.client import AsyncClient, Client
+from service.client_stream import score_stream
+from service.requests import Wishes
 from service.server import RunningServer
 from tests.service.support import GatedScorer, random_pixels, settings_for_tests
 from tests.support.brightness import BrightnessScorer
@@ -80,6 +85,26 @@ async def test_what_the_images_raise_is_raised_after_the_answers(server: Running
 @both
 async def test_no_images_get_no_answers(server: RunningServer, ask: Any) -> None:
     assert await ask(server.target, []) == []
+
+
+async def test_a_call_may_be_over_before_its_answers_are_asked_for(server: RunningServer) -> None:
+    """As where the thread that asks is held up, once there was nothing to ask."""
+
+    def ask() -> list[ScoredImage]:
+        with grpc.insecure_channel(server.target) as channel, Client(server.target) as client:
+            method: Any = detector_pb2_grpc.AdversarialDetectorStub(channel).ScoreStream
+
+            def late(requests: Iterator[Any], metadata: Any) -> Any:
+                call = method(requests, metadata=metadata)
+                over = threading.Event()
+                if call.add_callback(over.set):
+                    assert over.wait(20)
+                return call
+
+            return list(score_stream(late, [], Wishes(), client.describe(), ()))
+
+    async with asyncio.timeout(30):
+        assert await asyncio.to_thread(ask) == []
 
 
 async def test_answers_come_while_images_are_still_to_come(server: RunningServer) -> None:
