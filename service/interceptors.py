@@ -8,6 +8,7 @@ import itertools
 import re
 import time
 import uuid
+from abc import abstractmethod
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -68,9 +69,9 @@ class _WrappingInterceptor(grpc.aio.ServerInterceptor):
             self._wrapped[handler_call_details.method] = handler, wrapped
         return wrapped
 
+    @abstractmethod
     def wrapped(self, handler: Handler, path: str) -> Handler:
         """The other handler of the method at a path."""
-        raise NotImplementedError
 
 
 class ErrorInterceptor(_WrappingInterceptor):
