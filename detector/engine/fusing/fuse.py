@@ -29,7 +29,7 @@ from detector.engine.fusing.names import (
 )
 from detector.engine.fusing.pixels import PixelForm, write_canonical
 from detector.engine.fusing.reading import Judged, write_barriers, write_features, write_p_values
-from detector.engine.fusing.walk import Walk
+from detector.engine.fusing.walk import Walk, inner_points
 from detector.engine.fusing.writer import GraphWriter, Port
 from detector.errors import ClassifierError, FusionError
 from detector.residuals import residual_count
@@ -133,8 +133,7 @@ def _profile(writer: GraphWriter, bundle: Bundle, walked: Walked, taps: int) -> 
     plan, classes = bundle.manifest.plan, len(bundle.manifest.labels)
     grid = (len(plan.targets), len(plan.grid), classes)
     # Every path begins with the image itself.
-    starts = range(1, 1 + len(plan.targets) * len(plan.alphas), len(plan.alphas))
-    points = [point for start in starts for point in (0, *range(start, start + len(plan.alphas)))]
+    points = [point for path in range(len(plan.targets)) for point in (0, *inner_points(plan, path))]
     found = {
         PATH_LOGITS: (writer.reshape(writer.take(walked.along, points, axis=1), 0, *grid), grid),
         VIEW_LOGITS: (walked.views, (len(plan.views), classes)),

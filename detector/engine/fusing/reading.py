@@ -9,6 +9,7 @@ import numpy as np
 from onnx import TensorProto
 
 from detector.engine.fusing.hidden_paths import Classes, write_hidden_paths
+from detector.engine.fusing.walk import inner_points
 from detector.profiles import PathKind
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def write_barriers(writer: GraphWriter, bundle: Bundle, walked: Walked, losses: 
     kept = bundle.parts.prototypes.losses[:, [plan.targets[row].index for row in rows]]
     ends = w.op("Gather", w.constant(kept), walked.predicted, axis=0)
     start = w.take(losses, [0], axis=1)
-    along = [1 + row * len(plan.alphas) + at for row in rows for at in range(len(plan.alphas))]
+    along = [point for row in rows for point in inner_points(plan, row)]
     by_path = w.reshape(w.take(losses, along, axis=1), 0, len(rows), -1)
     both_ends = w.op("Max", ends, start)
     heights = w.op("Max", w.reduce("Max", by_path, 2), both_ends)

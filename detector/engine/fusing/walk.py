@@ -123,12 +123,16 @@ class Walk:
         stacks = [self._stack(source, images, predicted, runner_up) for source in sources]
         rows = w.reshape(w.concat(stacks, axis=0), -1, *shape)
         name = self._classifier.write(w, write_encoded(w, rows, self._manifest.spec))
-        logits = w.op("Cast", w.reshape(name(self._output), len(points), -1, self._classes), to=1)
+        logits = w.op("Cast", self._by_image(name(self._output), len(points), self._classes), to=1)
         if self._manifest.output_kind is OutputKind.PROBABILITIES:
             logits = w.op("Log", w.op("Max", logits, w.number(float(np.finfo(np.float32).tiny))))
         taps = self._classifier.outputs.get(TAPS_OUTPUT)
-        by_point = w.reshape(name(TAPS_OUTPUT), len(points), -1, taps[1]) if taps else ""
-        return Answered(points, w.transpose(logits, 1, 0, 2), w.transpose(by_point, 1, 0, 2) if by_point else "")
+        return Answered(points, logits, self._by_image(name(TAPS_OUTPUT), len(points), taps[1]) if taps else "")
+
+    def _by_image(self, rows: str, points: int, numbers: int) -> str:
+        """(N, points, numbers) of rows that stand point by point."""
+        w = self._writer
+        return w.transpose(w.reshape(rows, points, -1, numbers), 1, 0, 2)
 
     def _points(self, *sources: _Source) -> list[_Point]:
         alphas = len(self.plan.alphas)
@@ -204,6 +208,12 @@ class Walk:
         small = (w.op("Exp", w.op("Mul", size, w.number(-1 / scale))) for scale in SCALES)
         shares = [w.unsqueeze(w.reduce("Mean", part, 2, 3), 2) for part in small]
         return w.reshape(w.concat(shares, axis=2), 0, -1)
+
+
+def inner_points(plan: PathPlan, path: int) -> range:
+    """Where the inner points of a path stand in `Walked.along`."""
+    start = 1 + path * len(plan.alphas)
+    return range(start, start + len(plan.alphas))
 
 
 def _asked_together(plan: PathPlan) -> list[list[_Source]]:
