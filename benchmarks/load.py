@@ -109,6 +109,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between a caller's calls")
     given = parser.parse_args()
+    if given.blocking and given.callers != 1:
+        parser.error("--blocking is one caller; leave --callers out")
     message = given.message.read_bytes() if given.message else _request(given.target, given.images)
     call = _Call(given.target, given.method, message, given.pause)
     callers = None if given.blocking else given.callers
