@@ -178,12 +178,13 @@ class Detector:
     def score_canonical(self, images: Float32Array) -> Detection:
         """Score images that are canonical already: float32 (N, channels, height, width) in [0, 1], N >= 1."""
         found = self._engine.evidence(images)
+        manifest, predicted = self.bundle.manifest, found.profile.predicted
         return Detection(
-            predicted=found.profile.predicted,
-            labels=tuple(self.bundle.manifest.labels[c] for c in found.profile.predicted),
+            predicted=predicted,
+            labels=tuple(manifest.labels[index] for index in predicted.tolist()),
             scores=found.scores,
             p_values=found.p_values,
-            verdicts=self.bundle.manifest.rates.verdicts(found.p_values),
+            verdicts=manifest.rates.verdicts(found.p_values),
             barrier_heights=found.barriers.heights,
             barrier_gaps=found.barriers.gaps,
             strata=found.strata,

@@ -44,7 +44,7 @@ def parse_request(message: bytes, kind: type[M], *, max_images: int, image_value
     """
     allowed = max_images * image_values + _OTHER_VALUES
     descriptor: Any = kind.DESCRIPTOR
-    if exceeds(message, descriptor, allowed):
+    if len(message) > allowed and exceeds(message, descriptor, allowed):  # a value takes a byte at least
         raise LimitExceededError(f"holds more than {allowed} values; at most {max_images} images", field="request")
     return deserialized(kind.FromString, message)
 

@@ -67,6 +67,7 @@ def test_values_are_counted_exactly(images: list[bytes], shape: list[int]) -> No
     count = len(images) + 2  # the images, the message around them and the flag
     assert not exceeds(encoded, REQUEST, count)
     assert exceeds(encoded, REQUEST, count - 1)
+    assert not exceeds(encoded, REQUEST, len(encoded)), "a value takes a byte at least"
     tensor = pb.ImageTensor(shape=shape)
     packed = len(tensor.SerializeToString()) - 2 if shape else -1  # less tag and length; no field at all if empty
     assert not exceeds(tensor.SerializeToString(), TENSOR, packed + 1)
