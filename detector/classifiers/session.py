@@ -64,7 +64,7 @@ def open_session(model: str | Path | bytes, *, threads: int | None = None) -> Se
     """
     if isinstance(model, str | Path) and not Path(model).is_file():
         raise ClassifierError(f"{model}: no such file; pass the path of an ONNX model")
-    options = _options(threads)
+    options = session_options(threads)
     source = model if isinstance(model, bytes) else str(model)
     if cuda_device_count() and _CUDA in onnxruntime.get_available_providers():
         session = _create(source, options, [(_CUDA, _CUDA_OPTIONS), _CPU])
@@ -87,7 +87,7 @@ def open_on_cpu(model: bytes, *, threads: int, optimisation: Optimisation) -> An
     Raises:
         ClassifierError: ONNX Runtime can't run it so.
     """
-    options = _options(threads)
+    options = session_options(threads)
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, optimisation)
     return _create(model, options, [_CPU])
 
@@ -117,7 +117,8 @@ def cuda_device_count() -> int:
     return count.value
 
 
-def _options(threads: int | None) -> Any:
+def session_options(threads: int | None = None) -> Any:
+    """`onnxruntime.SessionOptions` as every session of this project wants them; threads as for `open_session`."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _SEVERITY_FATAL
     # Else the threads of a run look out for more work long after it, on cores that other sessions and Python need.

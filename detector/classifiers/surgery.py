@@ -17,7 +17,7 @@ import onnxruntime
 from detector.classifiers.batching import open_batch_axis
 from detector.classifiers.options import infer_spec, pixel_type
 from detector.classifiers.outputs import filled, probe_images
-from detector.classifiers.session import only_input, open_session
+from detector.classifiers.session import only_input, open_session, session_options
 from detector.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ MAX_MODEL_BYTES = 2 * 1024**3 - 1
 _PROBES = 5
 # Folds the batch into another axis, which no rule could tell from mixing.
 _BATCH_MERGING = ["MatMulAddFusion"]
-_SEVERITY_FATAL = 4
 # Relative to the largest number; half-precision layers round differently in groups of another size.
 _TOLERANCE = 1e-3
 _SOFTMAX_RANKS = {2, 4}
@@ -221,9 +220,8 @@ def _answers(model: bytes, images: NDArray[Any], chunk: int) -> list[NDArray[Any
 def fold_constants(model: bytes) -> bytes:
     """The same graph with everything computed that does not depend on the pixels, sizes included."""
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
+        options = session_options()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.log_severity_level = _SEVERITY_FATAL
         options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
         onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], disabled_optimizers=_BATCH_MERGING

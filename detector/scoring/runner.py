@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from detector.classifiers.session import session_options
 from detector.errors import BundleError
 
 if TYPE_CHECKING:
@@ -27,10 +28,7 @@ class OnnxScorer:
     """
 
     def __init__(self, model: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        # The graph is tiny: more threads would only contend with the classifier's.
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
+        options = session_options(1)  # the graph is tiny: more threads would only contend with the classifier's
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own untyped family
